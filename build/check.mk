@@ -1,0 +1,78 @@
+# The checks behind `make check`: each leaves a stamp in out/check/, so that only what changed runs
+# again. Everything here needs Debian 12's own packages and no root.
+
+CHECK := out/check
+CLANG := clang
+ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+export ASAN_OPTIONS := handle_segv=2
+
+$(eval $(call variant,check/asan,$(CLANG) $(ASAN_FLAGS),ar))
+$(eval $(call variant,check/gcc,gcc -O2 -D_FORTIFY_SOURCE=2,ar))
+
+UNIT_TESTS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_test.c))
+FUZZERS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_fuzz.c))
+C_FILES := $(call in_folders,*.c)
+PY_TEST_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard build/test_*.py rootfs/test_*.py \
+	kernel-config/test_*.py images/test_*.py board/test_*.py))))
+
+# A test may name linker flags in a line /* LDFLAGS: … */
+own_ldflags = $(shell sed -n 's|^/\* LDFLAGS: \(.*\) \*/$$|\1|p' $1)
+
+define test_program
+$(CHECK)/asan/$1: $(CHECK)/asan/$1.o $(call archives_of,check/asan,$(patsubst %/,%,$(dir $1)))
+	$$(Q)$(CLANG) $(ASAN_FLAGS) $2 $$(call own_ldflags,$1.c) -o $$@ $$^ \
+		$(call ldlibs_of,$(patsubst %/,%,$(dir $1))) $3
+endef
+$(foreach t,$(basename $(call in_folders,*_test.c)),$(eval $(call test_program,$t,,-lcmocka)))
+$(foreach t,$(basename $(call in_folders,*_fuzz.c)),$(eval $(call test_program,$t,-fsanitize=fuzzer)))
+
+# Runs one check, prints one line, and its output only when it fails.
+run_check = $(Q)mkdir -p $(@D); build/quiet.sh '$1' $@.log $2 && touch $@
+
+$(CHECK)/asan/%_test.ok: $(CHECK)/asan/%_test
+	$(call run_check,test   $*,$<)
+
+$(CHECK)/asan/%_fuzz.ok: $(CHECK)/asan/%_fuzz $(wildcard $(call in_folders,*_fuzz_inputs/*))
+	$(call run_check,inputs $*,$< -runs=0 -timeout=10 -artifact_prefix=$(<D)/ $*_fuzz_inputs)
+
+$(CHECK)/format.ok: $(C_FILES) $(call in_folders,*.h) .clang-format
+	$(call run_check,format,clang-format --dry-run -Werror $(filter %.c %.h,$^))
+
+$(CHECK)/tidy/%.ok: %.c .clang-tidy $(call in_folders,*.h) | $(YYJSON)/yyjson.h
+	$(call run_check,tidy   $<,clang-tidy --quiet $< -- $(CFLAGS_BASE) -isystem $(YYJSON))
+
+# PID 1 must never allocate: not by itself, and not inside libc behind its back.
+ALLOCATES := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup \
+	asprintf vasprintf fopen fdopen opendir fdopendir scandir popen getline getdelim \
+	printf fprintf vprintf vfprintf dprintf vdprintf puts fputs fwrite setenv putenv qsort
+INIT_OBJECTS := $(patsubst %.c,$(CHECK)/gcc/%.o,$(filter-out %_test.c %_fuzz.c,$(wildcard init/*.c)) \
+	$(call sources_of,lib/base))
+$(CHECK)/no-allocation.ok: $(INIT_OBJECTS) build/check-symbols.sh
+	$(call run_check,init allocates nothing,build/check-symbols.sh '$(ALLOCATES)' $(INIT_OBJECTS))
+
+$(CHECK)/gcc.ok: $(patsubst %.c,$(CHECK)/gcc/%.o,$(filter-out %_test.c %_fuzz.c,$(C_FILES)))
+	$(call run_check,gcc -Werror,true)
+
+$(CHECK)/python/%.ok: FORCE
+	$(call run_check,pytest $*,/usr/bin/python3 -m pytest -q -p no:cacheprovider $*)
+
+.PHONY: check-shell check-kernel-config fuzz FORCE
+check-shell:
+	$(Q)build/quiet.sh shellcheck $(CHECK)/shellcheck.log build/check-shell.sh
+
+# The built kernel's config, when there is one: no requested symbol lost, score not fallen.
+check-kernel-config:
+	$(Q)for config in $(wildcard out/*/config); do \
+		[ ! -x kernel-config/check.sh ] || build/quiet.sh "kernel config $$config" \
+			$(CHECK)/kernel-config.log kernel-config/check.sh $$(basename $$(dirname $$config)) $$config \
+			|| exit 1; done
+
+CHECKS := $(UNIT_TESTS:=.ok) $(FUZZERS:=.ok) $(CHECK)/gcc.ok $(CHECK)/no-allocation.ok \
+	$(CHECK)/format.ok $(patsubst %.c,$(CHECK)/tidy/%.ok,$(C_FILES)) \
+	$(patsubst %,$(CHECK)/python/%.ok,$(PY_TEST_FOLDERS)) check-shell check-kernel-config
+
+# make fuzz FUZZ=runtime/image/reference SECONDS=60: look for new inputs, starting from the stored ones
+SECONDS ?= 60
+fuzz: $(CHECK)/asan/$(FUZZ)_fuzz
+	$(CHECK)/asan/$(FUZZ)_fuzz -max_total_time=$(SECONDS) -max_len=65536 \
+		-artifact_prefix=$(CHECK)/asan/ $(FUZZ)_fuzz_inputs

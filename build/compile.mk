@@ -1,0 +1,49 @@
+# How C becomes objects, folder archives and test programs. There are no file lists: a folder's
+# archive is all of its *.c except main.c, *_test.c and *_fuzz.c.
+
+CFLAGS_WARN := -Wall -Wextra -Wformat=2 -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wundef -Wvla -Wwrite-strings -Wcast-qual -Wnull-dereference \
+	-Wimplicit-fallthrough -Werror
+CFLAGS_BASE := -std=gnu17 -fno-common -fstack-protector-strong -D_GNU_SOURCE -I. $(CFLAGS_WARN)
+CFLAGS_PRODUCT := -O2 -g0 -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
+	-ffunction-sections -fdata-sections
+LDFLAGS_PRODUCT := -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
+
+# Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base.
+FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard lib/*/*.c init/*.c init/*/*.c runtime/*/*.c))))
+libs_of = $(if $(filter lib/base,$1),,$(if $(filter init init/% lib/util,$1),lib/base,lib/util lib/base))
+
+sources_of = $(filter-out %/main.c %_test.c %_fuzz.c,$(wildcard $1/*.c))
+in_folders = $(sort $(foreach f,$(FOLDERS),$(wildcard $f/$1)))
+
+# Third-party libraries by folder; yyjson is an object of ours, because Debian 12 has no package of it.
+uses_yyjson = $(filter lib/util runtime/oci runtime/image runtime/cli,$1)
+ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/image,$1),-larchive -lmbedcrypto)
+
+# The archives that the programs and tests of folder $2 are linked with, in variant $1.
+archives_of = $(foreach f,$2 $(call libs_of,$2),out/$1/$f.a) \
+	$(if $(call uses_yyjson,$2),out/$1/yyjson.o)
+
+YYJSON := out/host/yyjson/src
+
+# $(call variant,NAME,COMPILER AND FLAGS,AR,PREREQUISITES,LDFLAGS): rules for out/NAME/
+define variant
+out/$1/%.o: %.c $4 | $(YYJSON)/yyjson.h
+	@mkdir -p $$(@D)
+	$$(Q)$2 $(CFLAGS_BASE) -isystem $(YYJSON) -MMD -MP -c -o $$@ $$<
+
+out/$1/yyjson.o: $(YYJSON)/yyjson.h $4
+	@mkdir -p $$(@D)
+	$$(Q)$2 -std=gnu17 -w -c -o $$@ $(YYJSON)/yyjson.c
+
+$(foreach f,$(FOLDERS),$(eval $(call folder_archive,$1,$f,$3)))
+-include $(foreach f,$(FOLDERS),$(wildcard out/$1/$f/*.d))
+endef
+
+define folder_archive
+out/$1/$2.a: $(patsubst %.c,out/$1/%.o,$(call sources_of,$2)) $(if $(wildcard $2/*.c),$2)
+	$$(Q)rm -f $$@ && $3 rcs $$@ $$(filter %.o,$$^)
+endef
+
+$(YYJSON)/yyjson.h: rootfs/sources.lock
+	$(Q)build/sources.py fetch yyjson && build/sources.py unpack yyjson out/host/yyjson && touch $@
