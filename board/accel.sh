@@ -6,11 +6,13 @@
 # /dev/kvm may open, and QEMU may even start on it, and the guest still hangs or QEMU aborts
 # (nested and restricted hosts). So the kernel is booted once on it, with nothing to run: it must
 # get as far as its panic about the missing root filesystem, and reboot, within a time limit. The
-# answer is remembered per host kernel and QEMU version. SAMPAN_ACCEL overrides it.
+# answer is remembered per host kernel and QEMU version. SAMPAN_ACCEL overrides it; SAMPAN_KVM and
+# SAMPAN_PROBE_TIMEOUT (seconds) are for the test of this script.
 set -euo pipefail
 
-# seconds; a working KVM needs about one
-PROBE_TIMEOUT=20
+# a working KVM needs about one second
+timeout=${SAMPAN_PROBE_TIMEOUT:-20}
+device=${SAMPAN_KVM:-/dev/kvm}
 tcg=tcg,thread=multi
 
 if [[ -n ${SAMPAN_ACCEL:-} ]]; then
@@ -27,7 +29,7 @@ arm64-aarch64) qemu=qemu-system-aarch64 machine=virt,gic-version=max console=tty
 	exit 0
 	;;
 esac
-if [[ ! -r /dev/kvm || ! -w /dev/kvm || ! -e $kernel ]]; then
+if [[ ! -r $device || ! -w $device || ! -e $kernel ]]; then
 	echo "$tcg"
 	exit 0
 fi
@@ -46,7 +48,7 @@ if [[ ! -s $answer ]]; then
 	ulimit -c 0
 	result=$tcg
 	# braces: the shell's own "Aborted" goes nowhere, too
-	if { timeout --kill-after=2 "$PROBE_TIMEOUT" "$qemu" -machine "$machine" -accel kvm -cpu host \
+	if { timeout --kill-after=2 "$timeout" "$qemu" -machine "$machine" -accel kvm -cpu host \
 		-m 256 -nodefaults -no-user-config -display none -no-reboot -serial "file:$log" \
 		-kernel "$kernel" -append "console=$console panic=-1" </dev/null; } >/dev/null 2>&1 &&
 		grep -qa 'Unable to mount root fs' "$log"; then

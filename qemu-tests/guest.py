@@ -147,7 +147,7 @@ class Console:
         with self._changed:
             return [when for begin, when in self._times if begin <= offset][-1]
 
-    def search(self, pattern, since, timeout):
+    def search(self, pattern, since, timeout, stop_at_panic=True):
         """Wait for `pattern`. Returns (match or None, why it ended: match|panic|closed|timeout)."""
         pattern = re.compile(pattern, re.MULTILINE)
         panic = re.compile(PANIC)
@@ -157,7 +157,7 @@ class Console:
                 match = pattern.search(self._text, since)
                 if match:
                     return match, "match"
-                if panic.search(self._text, since):
+                if stop_at_panic and panic.search(self._text, since):
                     return None, "panic"
                 if self._closed:
                     return None, "closed"
@@ -309,7 +309,7 @@ class Guest:
             return match
         if why == "panic":
             # what follows the panic's first line is the reason
-            self.console.search(r"end Kernel panic", since, 2)
+            self.console.search(r"end Kernel panic", since, 2, stop_at_panic=False)
             self.fail(f"panicked while waiting for {pattern!r}")
         if why == "closed":
             self.process.wait()
