@@ -1,7 +1,8 @@
 """Fixtures of the boot tests.
 
 boot          function: boot("q35", memory=128, …) starts a Guest that ends with the test; for tests
-              that harm the machine, reboot it or need it in a special shape
+              that harm the machine, reboot it or need it in a special shape; files={"path": content}
+              adds files to its root (archive.write_archive), other options are Guest's
 q35, microvm, arm64
               booted machines with the default application, shared by all tests that leave them as
               they found them
@@ -18,6 +19,7 @@ import tempfile
 
 import pytest
 
+from archive import write_archive
 from guest import MACHINES, TAIL_LINES, TOP, Guest, keep_log, make_ssh_key
 
 LOGS = TOP / "out" / "qemu-tests"
@@ -97,10 +99,14 @@ class Boots:
         self._directory = directory
         self._ssh_key = ssh_key
 
-    def __call__(self, machine, **options):
+    def __call__(self, machine, files=None, **options):
         directory = self._directory / f"{len(self.guests)}-{machine}"
         directory.mkdir()
         options.setdefault("ssh_key", self._ssh_key)
+        if files:
+            added = write_archive(directory / "files.cpio", files)
+            given = options.get("initrds") or [MACHINES[machine].initramfs, MACHINES[machine].app]
+            options["initrds"] = [*given, added]
         self.guests.append(Guest(machine, directory, **options))
         return self.guests[-1]
 

@@ -4,21 +4,17 @@ import time
 
 import pytest
 
-from archive import write_archive
 from guest import GuestError
 
 SHELL = "#!/bin/sh\n"
 
 
 @pytest.fixture
-def boot_script(boot, tmp_path):
+def boot_script(boot):
     """boot_script(text) boots the OS with a shell script in /init's place."""
 
     def start(text):
-        init = write_archive(tmp_path / "init.cpio", {"init": (SHELL + text, 0o755)})
-        from guest import MACHINES
-
-        return boot("q35", initrds=[MACHINES["q35"].initramfs, init], extra=["-no-reboot"])
+        return boot("q35", files={"init": (SHELL + text, 0o755)}, extra=["-no-reboot"])
 
     return start
 
