@@ -3,6 +3,7 @@
 #define SAMPAN_BASE_IO_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /*
@@ -13,6 +14,13 @@ ssize_t io_read_all(int fd, void *buf, size_t len);
 
 /* Write all @len bytes. Returns 0 or -errno. */
 int io_write_all(int fd, const void *buf, size_t len);
+
+/* Read all @len bytes at byte @offset. Returns 0; -EIO if the file ends before; otherwise -errno.
+ */
+int io_pread_all(int fd, void *buf, size_t len, uint64_t offset);
+
+/* Write all @len bytes at byte @offset. Returns 0 or -errno. */
+int io_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset);
 
 /*
  * Read a small file (a /proc, /sys, cgroup or /etc file) whole, NUL-terminated.

@@ -45,6 +45,25 @@ static void small_file_is_read_whole_or_refused(void **state)
 	assert_int_equal(io_write_file_at(AT_FDCWD, name, "x"), -ENOENT);
 }
 
+static void reads_and_writes_at_a_place_are_whole(void **state)
+{
+	char name[] = "/tmp/io_test.XXXXXX";
+	int fd = mkstemp(name);
+	char buf[4] = {0};
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(io_pwrite_all(fd, "abc", 3, 10), 0);
+	assert_int_equal(io_pread_all(fd, buf, 3, 10), 0);
+	assert_string_equal(buf, "abc");
+	assert_int_equal(io_pread_all(fd, buf, 4, 10), -EIO);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+	fd_close(&fd);
+	unlink(name);
+	assert_int_equal(io_pread_all(fd, buf, 1, 0), -EBADF);
+	assert_int_equal(io_pwrite_all(fd, buf, 1, 0), -EBADF);
+}
+
 static void closing_keeps_errno_and_forgets(void **state)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -68,6 +87,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(read_all_joins_short_reads),
 		cmocka_unit_test(small_file_is_read_whole_or_refused),
+		cmocka_unit_test(reads_and_writes_at_a_place_are_whole),
 		cmocka_unit_test(closing_keeps_errno_and_forgets),
 	};
 
