@@ -45,6 +45,28 @@ static inline int sys_fsmount(int fd, unsigned flags, unsigned attr)
 	return (int)syscall(SYS_fsmount, fd, flags, attr);
 }
 
+struct mount_attr;
+struct clone_args;
+
+/* Since Linux 5.12. @attr: struct mount_attr of linux/mount.h, @size its size */
+static inline int sys_mount_setattr(
+	int fd, const char *path, unsigned flags, struct mount_attr *attr, size_t size)
+{
+	return (int)syscall(SYS_mount_setattr, fd, path, flags, attr, size);
+}
+
+/* umount2(2) under a name that needs no sys/mount.h, which some libcs let clash with linux/mount.h. */
+static inline int sys_umount2(const char *path, int flags)
+{
+	return (int)syscall(SYS_umount2, path, flags);
+}
+
+/* Since Linux 5.3; CLONE_INTO_CGROUP since 5.7. Without CLONE_VM it returns twice, as fork does. */
+static inline pid_t sys_clone3(struct clone_args *args, size_t size)
+{
+	return (pid_t)syscall(SYS_clone3, args, size);
+}
+
 static inline int sys_pivot_root(const char *new_root, const char *put_old)
 {
 	return (int)syscall(SYS_pivot_root, new_root, put_old);
@@ -66,6 +88,13 @@ static inline int sys_pidfd_send_signal(int pidfd, int sig, siginfo_t *info, uns
 static inline int sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
 	return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+/* Since Linux 3.15; @flags as RENAME_NOREPLACE of linux/fs.h. */
+static inline int sys_renameat2(
+	int from, const char *from_path, int to, const char *to_path, unsigned flags)
+{
+	return (int)syscall(SYS_renameat2, from, from_path, to, to_path, flags);
 }
 
 #endif

@@ -1,0 +1,104 @@
+#include "runtime/image/digest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *prefix;
+	size_t hex_len;
+	mbedtls_md_type_t type;
+} algorithms[] = {
+	{"sha256:", 64, MBEDTLS_MD_SHA256},
+	{"sha512:", 128, MBEDTLS_MD_SHA512},
+};
+
+#define N_ALGORITHMS (sizeof(algorithms) / sizeof(algorithms[0]))
+
+int digest_parse(const char *s, struct digest *ret_digest)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++) {
+		size_t plen = strlen(algorithms[i].prefix);
+
+		if (strncmp(s, algorithms[i].prefix, plen) != 0)
+			continue;
+		if (strspn(s + plen, "0123456789abcdef") != algorithms[i].hex_len ||
+			s[plen + algorithms[i].hex_len] != '\0')
+			return -EINVAL;
+		memcpy(ret_digest->text, s, plen + algorithms[i].hex_len + 1);
+		return 0;
+	}
+	return strchr(s, ':') ? -ENOTSUP : -EINVAL;
+}
+
+const char *digest_hex(const struct digest *d)
+{
+	return strchr(d->text, ':') + 1;
+}
+
+void digest_blob_path(const struct digest *d, char *buf, size_t size)
+{
+	int alg_len = (int)(digest_hex(d) - 1 - d->text);
+
+	snprintf(buf, size, "blobs/%.*s/%s", alg_len, d->text, digest_hex(d));
+}
+
+static mbedtls_md_type_t type_of(const struct digest *d)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++) {
+		if (strncmp(d->text, algorithms[i].prefix, strlen(algorithms[i].prefix)) == 0)
+			return algorithms[i].type;
+	}
+	return MBEDTLS_MD_NONE;
+}
+
+int hasher_start(struct hasher *h, const struct digest *like)
+{
+	mbedtls_md_init(&h->md);
+	if (mbedtls_md_setup(&h->md, mbedtls_md_info_from_type(type_of(like)), 0) != 0 ||
+		mbedtls_md_starts(&h->md) != 0) {
+		mbedtls_md_free(&h->md);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void hasher_update(struct hasher *h, const void *buf, size_t len)
+{
+	mbedtls_md_update(&h->md, buf, len);
+}
+
+int hasher_matches(struct hasher *h, const struct digest *want)
+{
+	unsigned char sum[MBEDTLS_MD_MAX_SIZE] = {0};
+	const char *hex = digest_hex(want);
+
+	if (mbedtls_md_finish(&h->md, sum) != 0)
+		return 0;
+	for (size_t i = 0; hex[2 * i]; i++) {
+		char two[3];
+
+		snprintf(two, sizeof(two), "%02x", sum[i]);
+		if (memcmp(two, hex + 2 * i, 2) != 0)
+			return 0;
+	}
+	return 1;
+}
+
+void hasher_free(struct hasher *h)
+{
+	mbedtls_md_free(&h->md);
+}
+
+int digest_matches(const struct digest *want, const void *buf, size_t len)
+{
+	struct hasher h;
+	int r = hasher_start(&h, want);
+
+	if (r < 0)
+		return r;
+	hasher_update(&h, buf, len);
+	r = hasher_matches(&h, want);
+	hasher_free(&h);
+	return r;
+}

@@ -1,0 +1,40 @@
+/*
+ * One image picked out of a source: its config and its layers, everything but the layers' content
+ * read and verified.
+ */
+#ifndef SAMPAN_IMAGE_IMAGE_H
+#define SAMPAN_IMAGE_IMAGE_H
+
+#include "runtime/image/imageconfig.h"
+#include "runtime/image/manifest.h"
+#include "runtime/image/source.h"
+
+struct image_layer {
+	char *name; /* of the blob in the source */
+	enum packing packing;
+	int has_digest; /* 0 in a `docker save` archive, where the diffID alone is known */
+	struct digest digest;
+	uint64_t size; /* bytes of the blob, when has_digest */
+	struct digest diff_id;
+};
+
+/* Refers to itself: not to be copied or moved. */
+struct image {
+	struct document config_doc;
+	struct image_config config;
+	struct image_layer *layers; /* lowest first */
+	size_t n_layers;
+};
+
+/*
+ * Pick an image.
+ * @ref: its name; NULL when the source has one only
+ * @platform: wanted; an image for another is refused
+ * Returns 0; -ENOENT if there is none; -EBADMSG if a digest does not match; otherwise -errno.
+ * After 0 the caller owes image_free.
+ */
+int image_load(struct image *image, const struct image_source *source, const char *ref,
+	const struct platform *platform, struct err *e);
+void image_free(struct image *image);
+
+#endif
