@@ -24,6 +24,7 @@ OUT := out/$(ARCH)
 Q := $(if $(V),,@)
 
 include build/compile.mk
+include build/programs.mk
 include build/check.mk
 
 .PHONY: check

@@ -24,9 +24,13 @@ ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/image
 archives_of = $(foreach f,$2 $(call libs_of,$2),out/$1/$f.a) \
 	$(if $(call uses_yyjson,$2),out/$1/yyjson.o)
 
+# yyjson has no package in Debian 12; two files need no library.
 YYJSON := out/host/yyjson/src
 
-# $(call variant,NAME,COMPILER AND FLAGS,AR,PREREQUISITES,LDFLAGS): rules for out/NAME/
+$(YYJSON)/yyjson.h: rootfs/sources.lock
+	$(Q)build/sources.py fetch yyjson && build/sources.py unpack yyjson out/host/yyjson && touch $@
+
+# $(call variant,NAME,COMPILER AND FLAGS,AR,PREREQUISITES): rules for objects and archives in out/NAME/
 define variant
 out/$1/%.o: %.c $4 | $(YYJSON)/yyjson.h
 	@mkdir -p $$(@D)
@@ -45,5 +49,13 @@ out/$1/$2.a: $(patsubst %.c,out/$1/%.o,$(call sources_of,$2)) $(if $(wildcard $2
 	$$(Q)rm -f $$@ && $3 rcs $$@ $$(filter %.o,$$^)
 endef
 
-$(YYJSON)/yyjson.h: rootfs/sources.lock
-	$(Q)build/sources.py fetch yyjson && build/sources.py unpack yyjson out/host/yyjson && touch $@
+# $(call program,VARIANT,OUTPUT,FOLDER,LINK COMMAND,LIBRARIES): a folder with its main.c; nothing
+# while the folder has none.
+define program
+$(if $(wildcard $3/main.c),
+$2: out/$1/$3/main.o $(call archives_of,$1,$3)
+	@mkdir -p $$(@D)
+	$$(Q)$4 -o $$@ $$^ $5
+PROGRAMS_$(firstword $(subst /, ,$1)) += $2
+)
+endef

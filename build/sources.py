@@ -263,6 +263,14 @@ def fetch(names):
         write_lock(path, "", [s for s in old if s.id not in ids] + moved)
 
 
+def fetch_guarded(names):
+    """fetch(), by one process at a time."""
+    os.makedirs(DOWNLOADS, exist_ok=True)
+    with open(CACHE + "/fetch.lock", "w", encoding="utf-8") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        fetch(names)
+
+
 def lock():
     head, sources = read_lock()
     archive, result = apt.Apt(CACHE + "/apt"), []
@@ -277,7 +285,7 @@ def lock():
     write_lock(LOCK, head, result)
 
 
-def files_of(name, kind):
+def files_of(name, kind=None):
     source = select(effective(), name, kind)
     files = present(source)
     if not files:
@@ -310,7 +318,7 @@ def apply_series(tree):
                     run("patch", "-s", "-p1", "-d", tree, "-i", f"{tree}/debian/patches/{name}")
 
 
-def unpack(name, target, kind):
+def unpack(target, name, kind=None):
     """Into target/: appears complete or not at all."""
     _, paths = files_of(name, kind)
     work = f"{target.rstrip('/')}.new"
@@ -334,16 +342,16 @@ def unpack(name, target, kind):
 def main(arguments):
     command, *rest = arguments or ["help"]
     os.makedirs(DOWNLOADS, exist_ok=True)
-    if command in ("fetch", "lock"):
-        with open(CACHE + "/fetch.lock", "w", encoding="utf-8") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
-            fetch(rest) if command == "fetch" else lock()
+    if command == "fetch":
+        fetch_guarded(rest)
+    elif command == "lock" and not rest:
+        lock()
     elif command == "files" and len(rest) in (1, 2):
-        print("\n".join(files_of(rest[0], rest[1] if rest[1:] else None)[1]))
+        print("\n".join(files_of(*rest)[1]))
     elif command == "key" and len(rest) in (1, 2):
         print(key(*rest))
     elif command == "unpack" and len(rest) in (2, 3):
-        unpack(rest[0], rest[1], rest[2] if rest[2:] else None)
+        unpack(rest[1], rest[0], *rest[2:])
     else:
         raise Error(__doc__)
 

@@ -1,0 +1,26 @@
+# Our own programs: for the target with the musl toolchain, for the build host with its gcc.
+
+MUSL := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-linux-musl
+TARGET_CC := $(OUT)/pkg/musl/bin/$(MUSL)-gcc
+TARGET_FLAGS := $(CFLAGS_PRODUCT) $(if $(filter arm64,$(ARCH)),-mbranch-protection=standard) \
+	-isystem $(OUT)/pkg/libseccomp/include
+TARGET_LINK := $(TARGET_CC) $(TARGET_FLAGS) $(LDFLAGS_PRODUCT) -s -L$(OUT)/pkg/libseccomp/lib
+# what the C library and compiler are; the file changes when they do
+TARGET_KEYS := $(OUT)/keys/musl $(OUT)/keys/libseccomp
+
+$(TARGET_KEYS):
+	$(Q)build/steps.py $(@F)
+
+$(eval $(call variant,$(ARCH)/obj,$(TARGET_CC) $(TARGET_FLAGS),$(OUT)/pkg/musl/bin/$(MUSL)-ar,$(TARGET_KEYS)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
+
+$(eval $(call variant,host/obj,gcc $(CFLAGS_PRODUCT),ar))
+$(eval $(call program,host/obj,out/host/sampan-image,runtime/image,gcc $(CFLAGS_PRODUCT) \
+	$(LDFLAGS_PRODUCT),$(call ldlibs_of,runtime/image)))
+
+.PHONY: programs host-tools
+programs: $(PROGRAMS_$(ARCH))
+host-tools: $(PROGRAMS_host)

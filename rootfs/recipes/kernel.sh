@@ -1,0 +1,10 @@
+# shellcheck shell=bash
+# The kernel, from the fragments in kernel-config/.
+# source: linux-source-6.12
+# unpack: no
+# files: kernel-config/*.config kernel-config/*/*.config kernel-config/*.sh
+# note: a kernel takes about 15 minutes of one processor the first time
+
+build() {
+	"$TOP/kernel-config/build.sh" "$ARCH" "$(kernel_tarball)" "$RESULT"
+}
