@@ -241,12 +241,14 @@ static int load_layout(struct image *image, const struct image_source *source, c
 	return r;
 }
 
-static int choose_saved(const struct saved_image *images, size_t n, const char *ref,
-	const struct saved_image **ret, struct err *e)
+/* Returns the image that is meant, or NULL with @e filled. */
+static const struct saved_image *choose_saved(
+	const struct saved_image *images, size_t n, const char *ref, struct err *e)
 {
+	const struct saved_image *found = NULL;
 	struct names names = {""};
+	unsigned matches = 0;
 
-	*ret = NULL;
 	for (size_t i = 0; i < n; i++) {
 		int named = !ref;
 
@@ -254,17 +256,21 @@ static int choose_saved(const struct saved_image *images, size_t n, const char *
 			names_add(&names, images[i].tags.v[t]);
 			named |= ref && reference_same(images[i].tags.v[t], ref);
 		}
-		if (named && *ret)
-			return err_set(e, EINVAL, "holds several images, name one: %s", names.text);
-		if (named)
-			*ret = &images[i];
+		if (named) {
+			found = &images[i];
+			matches++;
+		}
 	}
-	if (*ret)
-		return 0;
-	if (!ref)
-		return err_set(e, ENOENT, "manifest.json lists no image");
-	return err_set(e, ENOENT, "has no image named %s; it holds: %s", ref,
-		names.text[0] ? names.text : "none with a name");
+	if (matches == 1)
+		return found;
+	if (matches > 1)
+		err_set(e, EINVAL, "holds several images, name one: %s", names.text);
+	else if (ref)
+		err_set(e, ENOENT, "has no image named %s; it holds: %s", ref,
+			names.text[0] ? names.text : "none with a name");
+	else
+		err_set(e, ENOENT, "manifest.json lists no image");
+	return NULL;
 }
 
 /* The name of a config file holds its digest: "HEX.json" or "blobs/sha256/HEX". */
@@ -286,7 +292,7 @@ static int check_config_name(const char *name, const char *text, size_t len, str
 static int load_saved(
 	struct image *image, const struct image_source *source, const char *ref, struct err *e)
 {
-	const struct saved_image *saved;
+	const struct saved_image *saved = NULL;
 	struct saved_image *images;
 	struct document doc;
 	char *text;
@@ -301,9 +307,12 @@ static int load_saved(
 	if (r < 0)
 		err_wrap(e, "manifest.json");
 	if (r == 0)
-		r = choose_saved(images, n, ref, &saved, e);
-	if (r == 0)
-		r = image_source_read(source, saved->config, &text, &len, e);
+		saved = choose_saved(images, n, ref, e);
+	if (!saved) {
+		document_free(&doc);
+		return e ? -e->code : -EINVAL;
+	}
+	r = image_source_read(source, saved->config, &text, &len, e);
 	if (r == 0) {
 		r = check_config_name(saved->config, text, len, e);
 		if (r < 0)

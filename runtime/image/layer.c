@@ -176,22 +176,6 @@ static int set_metadata_at(const struct item *it, struct err *e)
 	return r;
 }
 
-static int write_at(int fd, const void *buf, size_t len, la_int64_t at)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, buf, len, at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		buf = (const char *)buf + n;
-		len -= (size_t)n;
-		at += n;
-	}
-	return 0;
-}
-
 static int write_content(const struct item *it, int fd, struct err *e)
 {
 	la_int64_t size = archive_entry_size(it->entry);
@@ -205,7 +189,7 @@ static int write_content(const struct item *it, int fd, struct err *e)
 	while ((r = archive_read_data_block(it->archive, &buf, &len, &at)) == ARCHIVE_OK) {
 		if (at < end || len > (size_t)size || at > size - (la_int64_t)len)
 			return err_set(e, EINVAL, "its data does not fit its size");
-		r = write_at(fd, buf, len, at);
+		r = io_pwrite_all(fd, buf, len, (uint64_t)at);
 		if (r < 0)
 			return fail(e, -r, "write");
 		end = at + (la_int64_t)len;

@@ -143,7 +143,7 @@ int image_source_read(const struct image_source *s, const char *name, char **ret
 	text = malloc(b.size + YYJSON_PADDING_SIZE);
 	if (!text)
 		r = err_set(e, ENOMEM, "%s: no memory", name);
-	else if (pread(b.fd, text, b.size, (off_t)b.offset) != (ssize_t)b.size)
+	else if (io_pread_all(b.fd, text, b.size, b.offset) < 0)
 		r = err_set(e, EIO, "%s: could not be read whole", name);
 	if (r < 0) {
 		free(text);

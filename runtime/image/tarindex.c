@@ -1,5 +1,6 @@
 #include "runtime/image/tarindex.h"
 
+#include "lib/base/io.h"
 #include "lib/base/num.h"
 #include "lib/util/path.h"
 #include "runtime/image/layerpath.h"
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Fields of a header block: POSIX.1-2008 pax, "ustar Interchange Format". */
 enum {
@@ -144,7 +144,7 @@ static int read_record(int fd, uint64_t offset, uint64_t size, char type, struct
 	buf = malloc(size + 1);
 	if (!buf)
 		return -ENOMEM;
-	if (pread(fd, buf, size, (off_t)offset) != (ssize_t)size)
+	if (io_pread_all(fd, buf, size, offset) < 0)
 		r = -EIO;
 	else if (type == 'x')
 		r = parse_pax(buf, size, o);
@@ -207,7 +207,7 @@ static int scan(
 		uint64_t size;
 		char type;
 
-		if (pread(fd, block, sizeof(block), (off_t)at) != (ssize_t)sizeof(block))
+		if (io_pread_all(fd, block, sizeof(block), at) < 0)
 			return err_set(e, EINVAL, "truncated tar file: ends at byte %llu",
 				(unsigned long long)at);
 		if (tar_header_parse(block, &type, &size) < 0)
