@@ -1,7 +1,7 @@
 # Sampan's front door. `make help` lists the targets; how the build works: docs/build.md.
 #
 #   ARCH=x86_64|arm64   the machine that the result is for (default: this one's)
-#   APP=FILE            the OCI or docker archive that `make run` puts into the machine
+#   APP=FILE            OCI layout or docker archive that goes into the machine (default: examples/web)
 #   V=1                 show the commands
 #   LOCKED=1            refuse sources other than the ones in rootfs/sources.lock
 
@@ -10,22 +10,108 @@ MAKEFLAGS += --no-builtin-rules --no-builtin-variables --no-print-directory
 .DELETE_ON_ERROR:
 .SECONDARY:
 SHELL := /bin/bash
-# locale and umask must not show in what is built
-export LC_ALL := C.UTF-8
-export V LOCKED
 
 HOST_ARCH := $(patsubst aarch64,arm64,$(shell uname -m))
 ARCH ?= $(HOST_ARCH)
 ifeq ($(filter x86_64 arm64,$(ARCH)),)
 $(error ARCH is x86_64 or arm64, not $(ARCH))
 endif
-export ARCH
 OUT := out/$(ARCH)
+APP ?= $(OUT)/web.tar
 Q := $(if $(V),,@)
+
+# Neither the language nor the moment shows in what is built.
+export LC_ALL := C.UTF-8
+export SOURCE_DATE_EPOCH := $(shell sed -n 's/^\# Date: //p' rootfs/sources.lock)
+export ARCH V LOCKED
 
 include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: check
-check: $(CHECKS) ## host unit tests with ASan+UBSan, stored fuzz inputs, linters
+.PHONY: all run image test bench check fetch lock clean help host-packages
+PACKAGES_all := build
+PACKAGES_run := build run
+PACKAGES_image := build image
+PACKAGES_check := build check
+PACKAGES_test := build check image test
+PACKAGES_bench := build image bench
+# $(call install,TARGET): the Debian packages that the target needs
+install = $(Q)build/host-packages.sh $(PACKAGES_$1)
+
+all: ## kernel, initramfs and application for ARCH, in out/<arch>/ (the default)
+	$(call install,all)
+	$(Q)build/steps.py kernel initramfs app
+	@ls -lL $(OUT)/kernel $(OUT)/initramfs.cpio.zst | awk '{ printf "%7.2f MB  %s\n", $$5 / 1e6, $$NF }'
+
+run: ## boot it in QEMU with APP in it, the console on this terminal; prints the container's URL
+	$(call install,run)
+	$(Q)build/steps.py kernel initramfs app
+	$(Q)board/run.sh $(RUN_FLAGS)
+
+image: ## out/<arch>/disk.raw, a bootable disk, and sampan.efi, the system as one EFI file
+	$(call install,image)
+	$(Q)build/steps.py image
+
+test: ## make check, then boot what was built, on both architectures
+	$(Q)ARCH=arm64 build/host-packages.sh $(PACKAGES_test)
+	$(Q)ARCH=x86_64 build/host-packages.sh $(PACKAGES_test)
+	$(Q)ARCH=x86_64 build/steps.py image
+	$(Q)ARCH=arm64 build/steps.py image
+	$(Q)$(MAKE) ARCH=x86_64 check
+	$(Q)cd qemu-tests && /usr/bin/python3 -m pytest -q -n $$(nproc) $(TEST_FLAGS)
+
+bench: ## print sizes, boot times beside a floor, and memory
+	$(call install,bench)
+	$(Q)build/steps.py image
+	$(Q)qemu-tests/bench.py $(BENCH_FLAGS)
+
+check: ## unit tests with ASan and UBSan, stored fuzz inputs, linters, kernel config
+	$(call install,check)
+	$(Q)$(MAKE) -k -j$$(nproc) --output-sync=line run-checks
+
+fetch: ## load all third-party sources into the cache; after that the build works offline
+	$(call install,all)
+	$(Q)build/sources.py fetch
+
+lock: ## pin the newest versions of the sources that the Debian archive has
+	$(call install,all)
+	$(Q)build/sources.py lock
+
+host-packages: ## install the Debian packages that all targets need
+	$(call install,test)
+
+clean: ## remove out/; the cache (~/.cache/sampan) stays
+	$(Q)rm -rf out
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
+	@echo
+	@sed -n 's/^#   \([A-Z].*\)/  \1/p' Makefile
+
+# The parts that build/steps.py calls, in the right order.
+
+PKG := $(OUT)/pkg
+PACKED := busybox e2fsprogs dropbear
+
+$(OUT)/initramfs.cpio.zst: rootfs/initramfs.list rootfs/pack.py $(shell find rootfs/skeleton) \
+		$(PROGRAMS_$(ARCH)) $(PACKED:%=$(OUT)/keys/%)
+	$(Q)rootfs/pack.py $< $@ 'OUT=$(OUT)'
+
+# When APP names another file than last time, the application is packed again.
+$(OUT)/app.source: FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = '$(APP)' ] || echo '$(APP)' >$@
+
+$(OUT)/app.cpio: $(APP) $(OUT)/app.source runtime/image/pack-app out/host/sampan-image \
+		$(if $(wildcard $(APP)/.),FORCE)
+	$(Q)runtime/image/pack-app --arch $(ARCH) $(APP) $@
+
+$(OUT)/web.tar: $(wildcard examples/web/*) $(OUT)/keys/busybox-web
+	$(Q)examples/web/build.py $@ --busybox $(PKG)/busybox-web/bin/busybox \
+		--arch $(patsubst x86_64,amd64,$(ARCH))
+
+$(OUT)/disk.raw: $(wildcard images/*) $(OUT)/initramfs.cpio.zst $(OUT)/app.cpio \
+		$(OUT)/keys/kernel $(OUT)/keys/systemd-boot $(if $(filter x86_64,$(ARCH)),$(OUT)/keys/grub)
+	$(Q)images/build.py $(ARCH) $(OUT) --systemd-boot $(PKG)/systemd-boot \
+		$(if $(filter x86_64,$(ARCH)),--grub $(PKG)/grub)

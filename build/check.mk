@@ -67,7 +67,8 @@ check-kernel-config:
 			$(CHECK)/kernel-config.log kernel-config/check.sh $$(basename $$(dirname $$config)) $$config \
 			|| exit 1; done
 
-CHECKS := $(UNIT_TESTS:=.ok) $(FUZZERS:=.ok) $(CHECK)/gcc.ok $(CHECK)/no-allocation.ok \
+.PHONY: run-checks
+run-checks: $(UNIT_TESTS:=.ok) $(FUZZERS:=.ok) $(CHECK)/gcc.ok $(CHECK)/no-allocation.ok \
 	$(CHECK)/format.ok $(patsubst %.c,$(CHECK)/tidy/%.ok,$(C_FILES)) \
 	$(patsubst %,$(CHECK)/python/%.ok,$(PY_TEST_FOLDERS)) check-shell check-kernel-config
 

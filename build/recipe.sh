@@ -6,22 +6,23 @@
 # A recipe finds: $ARCH (x86_64, arm64), $GNU and $MUSL (compiler triplets), $RESULT (put the result
 # here), $WORK (scratch), $JOBS, $TOP (the tree), $SOURCE_FILES, and $DEP_NAME for each need. With
 # "needs: musl" it also finds the cross compiler in $PATH and its flags below.
+# shellcheck disable=SC2034 # what is set here is for the recipe
 set -euo pipefail
 umask 022
 
 CFLAGS="-O2 -g0 -fstack-protector-strong -fstack-clash-protection -ffunction-sections -fdata-sections"
 # the compiler's own name for the work directory must not end up in the binaries
-CFLAGS+=" -ffile-prefix-map=$WORK=. -Wno-error"
+CFLAGS+=" -ffile-prefix-map=$WORK=."
 LDFLAGS="-Wl,--gc-sections -Wl,-z,noexecstack"
 case $ARCH in
 x86_64) CFLAGS+=" -fcf-protection=none" ;;
 arm64) CFLAGS+=" -mbranch-protection=standard" ;;
 esac
 
-if [[ -n ${DEP_musl:-} ]]; then
-	PATH=$DEP_musl/bin:$PATH
+if [[ -n ${DEP_MUSL:-} ]]; then
+	PATH=$DEP_MUSL/bin:$PATH
 	# nothing of the build machine is ever found by pkg-config
-	export PKG_CONFIG="$DEP_musl/bin/$MUSL-pkg-config" PKG_CONFIG_LIBDIR=/nonexistent
+	export PKG_CONFIG="$DEP_MUSL/bin/$MUSL-pkg-config" PKG_CONFIG_LIBDIR=/nonexistent
 fi
 CC=$MUSL-gcc
 

@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 
 import apt
 from apt import Error
@@ -282,6 +283,9 @@ def lock():
         if new.version != source.version or new.files != source.files:
             print(f"lock    {source.id} {source.version or '(new)'} -> {new.version}")
         result.append(new)
+    if [(s.id, s.files) for s in result] != [(s.id, s.files) for s in sources]:
+        today = int(time.time()) // 86400 * 86400
+        head = re.sub(r"(?m)^# Date: \d+", f"# Date: {today}", head)
     write_lock(LOCK, head, result)
 
 

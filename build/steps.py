@@ -7,9 +7,10 @@ make itself keeps fresh. Recipe metadata are comment lines at its top:
 
   # source: NAME [KIND]   from rootfs/sources.lock, where KIND may be $DEB_ARCH; it is unpacked
                           unless there is "# unpack: no"
-  # needs: NAME...        recipes whose results it uses, as $DEP_NAME (with _ for -)
+  # needs: NAME...        recipes whose results it uses, as $DEP_NAME (in capitals, _ for -)
   # files: GLOB...        other files of the tree that it reads
   # note: TEXT            printed before it starts, for what takes minutes
+  # publish: yes          its files are copied into out/ARCH/ as well
 """
 
 import concurrent.futures
@@ -79,7 +80,7 @@ class Step:
             raise Error(f"no step named {name}: there is no rootfs/recipes/{name}.sh")
         with open(self.path, encoding="utf-8") as file:
             self.text = file.read()
-        self.meta = dict(re.findall(r"(?m)^# (source|needs|files|note|unpack): (.*)$", self.text))
+        self.meta = dict(re.findall(r"(?m)^# (source|needs|files|note|unpack|publish): (.*)$", self.text))
         self.needs = self.meta.get("needs", "").split()
         self.source = self.meta.get("source", "").replace("$DEB_ARCH", DEB_ARCH).split()
 
@@ -94,9 +95,9 @@ class Step:
         return sorted(set(found))
 
     def make_key(self, steps, tools):
-        with open(f"{TOP}/build/recipe.sh", encoding="utf-8") as file:
-            parts = [ARCH, self.text, file.read(), *tools]
-        for path in self.files():
+        parts = [ARCH, self.text, *tools]
+        # recipe.sh holds the flags of what the musl toolchain builds; the others use none of it
+        for path in self.files() + [f"{TOP}/build/recipe.sh"] * bool(self.needs):
             parts += [os.path.relpath(path, TOP), sources.file_sha256(path)]
         if self.source:
             parts.append(sources.key(*self.source))
@@ -111,7 +112,7 @@ class Step:
             if variable in os.environ:
                 env[variable] = os.environ[variable]
         for name in self.needs:
-            env["DEP_" + name.replace("-", "_")] = steps[name].stored
+            env["DEP_" + name.replace("-", "_").upper()] = steps[name].stored
         return env
 
     def build(self, steps, log):
@@ -140,6 +141,10 @@ class Step:
         link, key_file = f"{OUT}/pkg/{self.name}", f"{OUT}/keys/{self.name}"
         if os.path.islink(link) and os.readlink(link) == self.stored and os.path.exists(key_file):
             return
+        if "publish" in self.meta:
+            for name in os.listdir(self.stored):
+                shutil.copyfile(f"{self.stored}/{name}", f"{OUT}/{name}.new")
+                os.rename(f"{OUT}/{name}.new", f"{OUT}/{name}")
         temporary = f"{link}.{os.getpid()}"
         os.symlink(self.stored, temporary)
         os.rename(temporary, link)

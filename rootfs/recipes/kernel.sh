@@ -2,9 +2,10 @@
 # The kernel, from the fragments in kernel-config/.
 # source: linux-source-6.12
 # unpack: no
-# files: kernel-config/*.config kernel-config/*/*.config kernel-config/*.sh
+# files: kernel-config/*.config kernel-config/build.sh kernel-config/fragments.py
 # note: a kernel takes about 15 minutes of one processor the first time
+# publish: yes
 
 build() {
-	"$TOP/kernel-config/build.sh" "$ARCH" "$(kernel_tarball)" "$RESULT"
+	"$TOP/kernel-config/build.sh" "$ARCH" "$SOURCE_FILES" "$RESULT"
 }

@@ -9,7 +9,7 @@ build() {
 		--prefix="$RESULT" --syslibdir="$RESULT/lib" --disable-shared --disable-gcc-wrapper
 	make -j"$JOBS"
 	make install
-	cp -r "$DEP_linux_headers"/include/. "$RESULT/include/"
+	cp -r "$DEP_LINUX_HEADERS"/include/. "$RESULT/include/"
 	mkdir -p "$RESULT/bin"
 
 	# Paths come from the environment at run time, so the result may lie anywhere.
