@@ -6,7 +6,9 @@
 # Sets for run.sh:
 #   $accel $cpu       what to run on: kvm and the host's processor, or TCG and everything it knows
 #   $memory $cpus     MiB, number
-#   boot=()           kernel, initramfs and command line, or firmware
+#   boot=()           kernel and initramfs, or firmware; the drives
+#   words=()          direct boot: the kernel's command line; qemu_exec passes it on
+#   $ssh_key          public key file, or empty
 #   disks=()          ids of drives, to be attached to devices as the board does
 #   common=()         console, monitor, network back end (netdev "net"), ssh key, what came after --
 
@@ -77,7 +79,8 @@ direct_boot() {
 	else
 		join_archives "${initrds[@]}"
 	fi
-	boot=(-kernel "$kernel" -initrd "$initrd" -append "console=$console_device${append:+ $append}")
+	boot=(-kernel "$kernel" -initrd "$initrd")
+	words=("console=$console_device" "$(<"$board_dir/../kernel-config/cmdline")" "${words[@]}")
 }
 
 uefi_boot() {
@@ -102,10 +105,10 @@ uefi_boot() {
 }
 
 qemu_options() {
-	local firmware='' serial=stdio console_log='' qmp='' ssh_key='' net=user,id=net id n=0
+	local firmware='' serial=stdio console_log='' qmp='' net=user,id=net file id n=0
 	local -a initrds=() disk_files=()
 
-	memory=256 cpus=1 append='' accel='' dry_run='' uefi_vars='' kernel=$out_dir/$kernel_file
+	memory=256 cpus=1 words=() ssh_key='' accel='' dry_run='' uefi_vars='' kernel=$out_dir/$kernel_file
 	case $board_arch in
 	x86_64) console_device=ttyS0 ;;
 	arm64) console_device=ttyAMA0 ;;
@@ -122,7 +125,7 @@ qemu_options() {
 		--cpus) cpus=$2 ;;
 		--kernel) kernel=$2 ;;
 		--initrd) initrds+=("$2") ;;
-		--append) append+=${append:+ }$2 ;;
+		--append) words+=("$2") ;;
 		--firmware) firmware=$2 ;;
 		--uefi-vars) uefi_vars=$2 ;;
 		--disk) disk_files+=("$2") ;;
@@ -175,6 +178,7 @@ qemu_options() {
 
 # Become QEMU, or print what would be run.
 qemu_exec() {
+	[[ " ${boot[*]} " != *" -kernel "* ]] || set -- "$@" -append "${words[*]}"
 	if [[ -n $dry_run ]]; then
 		printf '%q ' "$@"
 		echo

@@ -3,19 +3,16 @@
 # soon as it answers. `make run` calls this.
 #
 # Usage: run.sh [option of board/<name>/run.sh]...
-# Environment: ARCH=x86_64|arm64, BOARD=folder name, PORT=the port the container listens on (80)
+# Environment: ARCH=x86_64|arm64, BOARD=folder name, PORT=the port the container listens on (80),
+# SAMPAN_ANSWER_TIMEOUT=seconds until a silent container is reported
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 
 # seconds until the page must have answered; an emulated machine on a busy host needs up to 60
-ANSWER_TIMEOUT=180
+answer_timeout=${SAMPAN_ANSWER_TIMEOUT:-180}
 
 arch=${ARCH:-x86_64}
 board=${BOARD:-qemu-$arch}
-out=$top/out/run
-log=$out/console.log
-mkdir -p "$out"
-rm -f "$log"
 
 free_port() {
 	local port=$1
@@ -35,7 +32,13 @@ web=$(free_port 8080)
 ssh=$(free_port 2222)
 url=http://127.0.0.1:$web/
 
-key=$out/id_ed25519
+# by port, so that several machines can run at once
+out=$top/out/run/$web
+log=$out/console.log
+mkdir -p "$out"
+rm -f "$log" "$out/answered"
+
+key=$top/out/run/id_ed25519
 [[ -e $key ]] || ssh-keygen -q -t ed25519 -N '' -C "$(id -un)@sampan" -f "$key"
 cat >"$out/ssh_config" <<END
 Host sampan
@@ -63,20 +66,19 @@ announce() {
 	local asking
 
 	curl --silent --fail --output /dev/null --noproxy '*' --max-time 10 --retry 1000000 \
-		--retry-delay 1 --retry-max-time "$ANSWER_TIMEOUT" --retry-all-errors "$url" &
+		--retry-delay 1 --retry-max-time "$answer_timeout" --retry-all-errors "$url" &
 	asking=$!
 	trap 'kill "$asking"; exit' TERM
 	if wait "$asking"; then
 		touch "$out/answered"
 		say "" "The container answers:  $url" \
-			"A shell in the machine: ssh -F out/run/ssh_config sampan" \
+			"A shell in the machine: ssh -F ${out#"$top"/}/ssh_config sampan" \
 			"To quit:                $quit_help" ""
 	else
-		say "" "The container has not answered on $url within $ANSWER_TIMEOUT s; see $log" ""
+		say "" "The container has not answered on $url within $answer_timeout s; see $log" ""
 	fi
 }
 
-rm -f "$out/answered"
 announce &
 watcher=$!
 trap 'kill "$machine" 2>/dev/null || :' INT TERM HUP
