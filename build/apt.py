@@ -6,6 +6,7 @@ has it, but lists, state and downloads live in the cache and the system's are ne
 """
 
 import glob
+import itertools
 import os
 import re
 import subprocess
@@ -110,11 +111,11 @@ class Apt:
         self.config = top + "/apt.conf"
         self.ready = False
 
-    def _write(self, archive, security):
+    def _write(self, archive, security, backports):
         for folder in ("state/lists/partial", "cache/archives/partial", "empty.d"):
             os.makedirs(f"{self.top}/{folder}", exist_ok=True)
         keyring = find_keyring()
-        stanzas = [(archive, f"{SUITE} {SUITE}-backports")]
+        stanzas = [(archive, f"{SUITE} {SUITE}-backports" if backports else SUITE)]
         stanzas += [(security, SUITE + "-security")] if security else []
         with open(self.top + "/debian.sources", "w", encoding="utf-8") as file:
             for uri, suite in stanzas:
@@ -159,21 +160,20 @@ class Apt:
             return
         archives, security = find_archives(os.environ.get("SAMPAN_APT_ETC", "/etc/apt"))
         failures = []
-        for archive in archives:
-            for secure in [*security, None]:
-                self._write(archive, secure)
-                result = self._run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
-                if result.returncode == 0:
-                    if secure is None:
-                        print(f"warning: no security archive of {SUITE} beside {archive}", flush=True)
-                    self.ready = True
-                    return
-                failures.append(result.stdout)
-                if "NO_PUBKEY" in result.stdout or "EXPKEYSIG" in result.stdout:
-                    raise Error(
-                        f"{archive}: the keyring {find_keyring()} is too old for {SUITE}; upgrade the"
-                        f" package debian-archive-keyring\n{last_lines(result.stdout)}"
-                    )
+        for archive, secure, backports in itertools.product(archives, [*security, None], (True, False)):
+            self._write(archive, secure, backports)
+            result = self._run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+            if result.returncode == 0:
+                if secure is None:
+                    print(f"warning: no security archive of {SUITE} beside {archive}", flush=True)
+                self.ready = True
+                return
+            failures.append(result.stdout)
+            if "NO_PUBKEY" in result.stdout or "EXPKEYSIG" in result.stdout:
+                raise Error(
+                    f"{archive}: signed with no key of {find_keyring()}; when that is Debian's archive,"
+                    f" upgrade the package debian-archive-keyring\n{last_lines(result.stdout)}"
+                )
         raise Error(
             f"no usable archive of Debian {SUITE} at {' or '.join(archives)} (set SAMPAN_DEBIAN_MIRROR"
             f" to use another):\n{last_lines(failures[0])}"
@@ -200,8 +200,7 @@ class Apt:
             return None
         newest = found[0]
         for have in found[1:]:
-            newer = ["dpkg", "--compare-versions", have, "gt", newest]
-            newest = have if subprocess.run(newer, check=False).returncode == 0 else newest
+            newest = have if is_newer(have, newest) else newest
         command[-1] += "=" + newest
         result = self._run(*command)
         files = re.findall(r"(?m)^'([^']+)' (\S+) (\d+) SHA256:([0-9a-f]{64})$", result.stdout)
@@ -217,6 +216,12 @@ class Apt:
         """Fetch one file with apt's own methods (proxy, credentials, resume); None or what went wrong."""
         result = self._run("/usr/lib/apt/apt-helper", "download-file", uri, path, "SHA256:" + sha256)
         return None if result.returncode == 0 else last_lines(result.stdout)
+
+
+def is_newer(version, than):
+    """Whether one Debian version is later than another."""
+    command = ["dpkg", "--compare-versions", version, "gt", than]
+    return subprocess.run(command, check=False).returncode == 0
 
 
 def unescape(name):

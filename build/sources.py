@@ -167,15 +167,15 @@ def present(source):
 def load_file(load, name, sha256):
     """One file through load(path): resumed if it was cut off, started again if it is wrong."""
     part, problem = f"{DOWNLOADS}/{name}.part", None
-    for attempt in range(3):
+    for _ in range(3):
         problem = load(part)
         if os.path.exists(part) and file_sha256(part) == sha256:
             os.rename(part, f"{DOWNLOADS}/{name}")
             return
         if problem and re.search(r"\b404\s+Not Found", problem):
             break
-        if problem is None or attempt:
-            # Complete but not what was pinned; or it cannot be continued.
+        # What is cut off is kept and continued, also by the next build; what is wrong is not.
+        if problem is None or re.search("mismatch|Cannot resume|416", problem):
             for left in (part, part + ".FAILED"):
                 if os.path.exists(left):
                     os.remove(left)
@@ -215,6 +215,11 @@ def fetch_from_archive(archive, source, locked):
     if not found:
         raise Error(f"{source.id}: not in Debian {apt.SUITE}")
     version, files = found
+    if apt.is_newer(source.version, version):
+        raise Error(
+            f"{source.id}: the archive has {version}, which is older than the lock's {source.version};"
+            " try again later or set SAMPAN_DEBIAN_MIRROR"
+        )
     if version != source.version:
         print(
             f"note    {source.id}: the archive has {version} instead of the lock's {source.version};"
