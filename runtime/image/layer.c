@@ -361,7 +361,8 @@ static int apply_whiteout(struct item *it, int kind, const char *hidden, struct 
 
 	snprintf(path, sizeof(path), "%.*s", (int)it->dir_len, it->path);
 	it->dirfd = tree_parent(it->tree, path, it->dir_len, 0);
-	if (it->dirfd == -ENOENT) /* nothing there to hide */
+	/* Nothing there to hide. umoci also hides the files of a directory that became a file. */
+	if (it->dirfd == -ENOENT || it->dirfd == -ENOTDIR)
 		return 0;
 	if (it->dirfd < 0)
 		return fail(e, -it->dirfd, "open its directory");
