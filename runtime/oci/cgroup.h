@@ -1,0 +1,77 @@
+/*
+ * The container's cgroup (version 2): made before its process, removed after it.
+ * Source: kernel admin-guide/cgroup-v2.rst; OCI config-linux.md "Control groups".
+ */
+#ifndef SAMPAN_OCI_CGROUP_H
+#define SAMPAN_OCI_CGROUP_H
+
+#include "runtime/oci/config.h"
+
+#include <sys/types.h>
+
+/* bytes: a cgroup's path below the cgroup2 mount */
+#define CGROUP_PATH_MAX 1024
+
+/*
+ * The path below the cgroup2 mount of container @id: linux.cgroupsPath, or /containers/ID.
+ * Returns 0; -EINVAL for one with "..", or in systemd's slice:prefix:name form.
+ */
+int cgroup_path(
+	const char *cgroups_path, const char *id, char buf[static CGROUP_PATH_MAX], struct err *e);
+
+/*
+ * Open the cgroup2 mount: /sys/fs/cgroup, or /sys/fs/cgroup/unified where the host still runs
+ * version 1 beside it.
+ * Returns a descriptor that the caller owns; -ENOENT if there is none.
+ */
+int cgroup_open_root(void);
+
+/*
+ * Make the cgroup @path, with the controllers enabled that @res needs.
+ * Returns its directory, owned by the caller, or -errno with @e filled.
+ */
+int cgroup_make(int rootfd, const char *path, const struct config_resources *res, struct err *e);
+
+/* Does it exist and hold a process, itself or below? */
+bool cgroup_populated(int rootfd, const char *path);
+
+/* Write every limit of @res. Returns 0 or -errno with @e naming the JSON path. */
+int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct err *e);
+
+/* Attach the device filter of @res. Returns 0 or -errno with @e filled. */
+int cgroup_set_devices(int cgroupfd, const struct config_resources *res, struct err *e);
+
+/* Does @res ask for anything that only a cgroup can do? The field's JSON path, or NULL. */
+const char *cgroup_needed_by(const struct config_resources *res);
+
+/*
+ * Kill what is in the cgroup and below with SIGKILL and wait for it to be gone.
+ * Returns 0; -ETIMEDOUT; otherwise -errno.
+ */
+int cgroup_kill_all(int cgroupfd, unsigned timeout_ms);
+
+/* Send @sig to every process in the cgroup and below. Returns 0 or -errno. */
+int cgroup_signal_all(int cgroupfd, int sig);
+
+/*
+ * List the processes in the cgroup and below.
+ * @ret_pids: malloc
+ * Returns 0 or -errno.
+ */
+int cgroup_pids(int cgroupfd, pid_t **ret_pids, size_t *ret_n);
+
+/* Remove the cgroup @path and those below it; none may hold a process. Returns 0 (also when it is
+ * not there) or -errno. */
+int cgroup_remove(int rootfd, const char *path);
+
+/* 1 frozen, 0 not, or -errno. */
+int cgroup_frozen(int cgroupfd);
+
+/* Freeze or thaw and wait until it is done. Returns 0 or -errno. */
+int cgroup_freeze(int cgroupfd, bool freeze);
+
+/* Conversions from version 1's numbers; pure. */
+uint64_t cgroup_cpu_weight(uint64_t shares);
+uint64_t cgroup_io_weight(uint64_t blkio_weight);
+
+#endif

@@ -1,0 +1,261 @@
+#include "runtime/oci/cgroup.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/sys.h"
+#include "runtime/oci/device_rules.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* bytes of one line for a cgroup file */
+#define LINE_BYTES 256
+
+/* Version 1: 2 to 262144, default 1024. Version 2: 1 to 10000, default 100. The line through the
+ * ends, as every runtime draws it. */
+uint64_t cgroup_cpu_weight(uint64_t shares)
+{
+	if (shares == 0)
+		return 0;
+	if (shares < 2)
+		shares = 2;
+	if (shares > 262144)
+		shares = 262144;
+	return 1 + (shares - 2) * 9999 / 262142;
+}
+
+/* Version 1: 10 to 1000. Version 2: 1 to 10000. */
+uint64_t cgroup_io_weight(uint64_t blkio_weight)
+{
+	if (blkio_weight == 0)
+		return 0;
+	if (blkio_weight < 10)
+		blkio_weight = 10;
+	if (blkio_weight > 1000)
+		blkio_weight = 1000;
+	return 1 + (blkio_weight - 10) * 9999 / 990;
+}
+
+static int put(int fd, const char *file, const char *text, const char *field, struct err *e)
+{
+	int r = io_write_file_at(fd, file, text);
+
+	if (r == -ENOENT)
+		return err_set(e, ENOENT,
+			"linux.resources.%s: the cgroup has no %s: its controller is not available",
+			field, file);
+	return r < 0 ? err_set(e, -r, "linux.resources.%s: write \"%s\" to %s: %s", field, text,
+			       file, strerror(-r))
+		     : 0;
+}
+
+static int put_u64(int fd, const char *file, uint64_t v, const char *field, struct err *e)
+{
+	char line[LINE_BYTES];
+
+	snprintf(line, sizeof(line), "%" PRIu64, v);
+	return put(fd, file, line, field, e);
+}
+
+/* Version 1 says "no limit" with -1. */
+static int put_i64(int fd, const char *file, int64_t v, const char *field, struct err *e)
+{
+	return v < 0 ? put(fd, file, "max", field, e) : put_u64(fd, file, (uint64_t)v, field, e);
+}
+
+static int set_memory(int fd, const struct config_resources *res, struct err *e)
+{
+	int r = 0;
+
+	/* 0 is how engines say "not set". */
+	if (res->memory_limit.set && res->memory_limit.v)
+		r = put_i64(fd, "memory.max", res->memory_limit.v, "memory.limit", e);
+	if (r == 0 && res->memory_reservation.set && res->memory_reservation.v)
+		r = put_i64(fd, "memory.low", res->memory_reservation.v, "memory.reservation", e);
+	if (r == 0 && res->memory_swap.set && res->memory_swap.v) {
+		int64_t swap = res->memory_swap.v;
+
+		r = put_i64(fd, "memory.swap.max", swap < 0 ? -1 : swap - res->memory_limit.v,
+			"memory.swap", e);
+		/* Without swap in the kernel there is nothing to limit. */
+		if (r == -ENOENT && faccessat(fd, "memory.max", F_OK, 0) == 0)
+			r = 0;
+	}
+	return r;
+}
+
+static int set_cpu(int fd, const struct config_resources *res, struct err *e)
+{
+	char line[LINE_BYTES];
+	uint64_t weight = res->cpu_shares.set ? cgroup_cpu_weight(res->cpu_shares.v) : 0;
+	int r = 0;
+
+	/* Idle first: a weight cannot be given to an idle cgroup. */
+	if (res->cpu_idle.set)
+		r = put_i64(fd, "cpu.idle", res->cpu_idle.v, "cpu.idle", e);
+	if (r == 0 && weight && !(res->cpu_idle.set && res->cpu_idle.v))
+		r = put_u64(fd, "cpu.weight", weight, "cpu.shares", e);
+	/* A burst above the quota is refused, so the one that is in place goes first. */
+	if (r == 0 && ((res->cpu_quota.set && res->cpu_quota.v) || res->cpu_period.v)) {
+		uint64_t period = res->cpu_period.v ? res->cpu_period.v : 100000;
+
+		if (res->cpu_quota.set && res->cpu_quota.v > 0)
+			snprintf(line, sizeof(line), "%" PRId64 " %" PRIu64, res->cpu_quota.v,
+				period);
+		else
+			snprintf(line, sizeof(line), "max %" PRIu64, period);
+		r = put(fd, "cpu.max", line, "cpu.quota", e);
+	}
+	if (r == 0 && res->cpu_burst.set)
+		r = put_u64(fd, "cpu.max.burst", res->cpu_burst.v, "cpu.burst", e);
+	if (r == 0 && res->cpu_cpus && res->cpu_cpus[0])
+		r = put(fd, "cpuset.cpus", res->cpu_cpus, "cpu.cpus", e);
+	if (r == 0 && res->cpu_mems && res->cpu_mems[0])
+		r = put(fd, "cpuset.mems", res->cpu_mems, "cpu.mems", e);
+	return r;
+}
+
+static int set_io_weight(int fd, uint64_t v1, const char *dev, const char *field, struct err *e)
+{
+	char line[LINE_BYTES];
+	int r;
+
+	/* BFQ kept version 1's scale; io.weight has that of version 2. */
+	snprintf(line, sizeof(line), "%s %" PRIu64, dev, v1);
+	r = io_write_file_at(fd, "io.bfq.weight", line);
+	if (r != -ENOENT)
+		return r < 0 ? err_set(e, -r, "linux.resources.blockIO.%s: write io.bfq.weight: %s",
+				       field, strerror(-r))
+			     : 0;
+	snprintf(line, sizeof(line), "%s %" PRIu64, dev, cgroup_io_weight(v1));
+	return put(fd, "io.weight", line, field, e);
+}
+
+static int set_io(int fd, const struct config_resources *res, struct err *e)
+{
+	static const struct {
+		const char *key;
+		const char *field;
+	} kinds[IO_RATE_N] = {
+		[IO_READ_BPS] = {"rbps", "blockIO.throttleReadBpsDevice"},
+		[IO_WRITE_BPS] = {"wbps", "blockIO.throttleWriteBpsDevice"},
+		[IO_READ_IOPS] = {"riops", "blockIO.throttleReadIOPSDevice"},
+		[IO_WRITE_IOPS] = {"wiops", "blockIO.throttleWriteIOPSDevice"},
+	};
+	char line[LINE_BYTES];
+	int r = 0;
+
+	if (res->io_weight.set && res->io_weight.v)
+		r = set_io_weight(fd, res->io_weight.v, "default", "blockIO.weight", e);
+	for (size_t i = 0; r == 0 && i < res->io_weights.n; i++) {
+		const struct config_io_rate *w = &res->io_weights.v[i];
+
+		snprintf(line, sizeof(line), "%" PRId64 ":%" PRId64, w->major.v, w->minor.v);
+		if (w->weight.set && w->weight.v)
+			r = set_io_weight(fd, w->weight.v, line, "blockIO.weightDevice", e);
+	}
+	for (int k = 0; k < IO_RATE_N; k++) {
+		for (size_t i = 0; r == 0 && i < res->io_rates[k].n; i++) {
+			const struct config_io_rate *d = &res->io_rates[k].v[i];
+
+			snprintf(line, sizeof(line), "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
+				d->major.v, d->minor.v, kinds[k].key, d->rate.v);
+			r = put(fd, "io.max", line, kinds[k].field, e);
+		}
+	}
+	return r;
+}
+
+static int set_rdma(int fd, const struct config_resources *res, struct err *e)
+{
+	char line[LINE_BYTES];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < res->n_rdma; i++) {
+		const struct config_rdma *d = &res->rdma[i];
+		int n = snprintf(line, sizeof(line), "%.100s", d->device);
+
+		if (d->handles.set)
+			n += snprintf(line + n, sizeof(line) - (size_t)n, " hca_handle=%" PRIu64,
+				d->handles.v);
+		if (d->objects.set)
+			snprintf(line + n, sizeof(line) - (size_t)n, " hca_object=%" PRIu64,
+				d->objects.v);
+		r = put(fd, "rdma.max", line, "rdma", e);
+	}
+	return r;
+}
+
+int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct err *e)
+{
+	char file[LINE_BYTES];
+	int r = set_memory(cgroupfd, res, e);
+
+	if (r == 0)
+		r = set_cpu(cgroupfd, res, e);
+	if (r == 0 && res->pids_limit.set && res->pids_limit.v)
+		r = put_i64(cgroupfd, "pids.max", res->pids_limit.v, "pids.limit", e);
+	if (r == 0)
+		r = set_io(cgroupfd, res, e);
+	for (size_t i = 0; r == 0 && i < res->n_hugepages; i++) {
+		snprintf(file, sizeof(file), "hugetlb.%.12s.max", res->hugepages[i].page_size);
+		r = put_u64(cgroupfd, file, res->hugepages[i].limit.v, "hugepageLimits", e);
+	}
+	if (r == 0)
+		r = set_rdma(cgroupfd, res, e);
+	for (size_t i = 0; r == 0 && i < res->unified.n; i++) {
+		snprintf(file, sizeof(file), "unified.%.200s", res->unified.v[i].key);
+		r = put(cgroupfd, res->unified.v[i].key, res->unified.v[i].value, file, e);
+	}
+	return r;
+}
+
+static int load_program(const struct bpf_insn *insns, size_t n)
+{
+	static const char license[] = "Apache-2.0";
+	union bpf_attr attr = {
+		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+		.insn_cnt = (__u32)n,
+		.insns = (uintptr_t)insns,
+		.license = (uintptr_t)license,
+	};
+	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static int attach_program(int cgroupfd, int progfd)
+{
+	union bpf_attr attr = {
+		.target_fd = (__u32)cgroupfd,
+		.attach_bpf_fd = (__u32)progfd,
+		.attach_type = BPF_CGROUP_DEVICE,
+		.attach_flags = BPF_F_ALLOW_MULTI,
+	};
+
+	return syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+int cgroup_set_devices(int cgroupfd, const struct config_resources *res, struct err *e)
+{
+	struct bpf_insn *insns =
+		calloc(device_rules_insns_max(res->n_devices), sizeof(struct bpf_insn));
+	AUTO_CLOSE int prog = -1;
+	size_t n;
+	int r = 0;
+
+	if (!insns)
+		return err_set(e, ENOMEM, "linux.resources.devices: out of memory");
+	n = device_rules_compile(res->devices, res->n_devices, insns);
+	if (n > 0) {
+		prog = load_program(insns, n);
+		r = prog < 0 ? prog : attach_program(cgroupfd, prog);
+	}
+	free(insns);
+	return r < 0 ? err_set(e, -r, "linux.resources.devices: load the device filter: %s",
+			       strerror(-r))
+		     : 0;
+}

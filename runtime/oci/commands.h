@@ -1,0 +1,91 @@
+/* The subcommands of sampan-oci, and what more than one of them needs. */
+#ifndef SAMPAN_OCI_COMMANDS_H
+#define SAMPAN_OCI_COMMANDS_H
+
+#include "lib/base/err.h"
+#include "runtime/oci/config.h"
+#include "runtime/oci/options.h"
+#include "runtime/oci/state.h"
+
+#include <stdbool.h>
+
+struct globals {
+	const char *root;
+	const char *log;
+	const char *log_format;
+	const char *rootless; /* accepted, not needed */
+	bool debug;
+	bool version;
+	bool help;
+};
+
+/* Each gets the words behind its name; returns the exit status, or -errno with @e filled. */
+typedef int command_fn(const struct globals *g, char **args, struct err *e);
+
+command_fn cmd_create;
+command_fn cmd_run;
+command_fn cmd_start;
+command_fn cmd_state;
+command_fn cmd_kill;
+command_fn cmd_delete;
+command_fn cmd_exec;
+command_fn cmd_ps;
+command_fn cmd_list;
+command_fn cmd_spec;
+command_fn cmd_features;
+command_fn cmd_pause;
+command_fn cmd_resume;
+
+/* A warning for the log: main.c decides where it goes. */
+void oci_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Told of each unknown key of a config.json. */
+void oci_warn_unknown(void *arg, const char *path);
+
+/* One container as most commands open it. */
+struct handle {
+	int rootfd;
+	int dirfd;
+	struct state state;
+};
+
+int handle_open(struct handle *h, const struct globals *g, const char *id, struct err *e);
+void handle_close(struct handle *h);
+
+/* Open its cgroup. Returns a descriptor; -ENOENT if it has none. */
+int handle_cgroup(const struct handle *h);
+
+/* Check the number of words and that there are no more. */
+int args_count(char **args, int min, int max, const char *usage, struct err *e);
+
+/* Run the hooks of one kind with the container's stored configuration. */
+int run_stored_hooks(
+	const struct handle *h, enum hook_kind kind, enum container_status status, struct err *e);
+
+/* Kill what is left, remove cgroup and state, run the poststop hooks. */
+int container_destroy(struct handle *h, struct err *e);
+
+/* Write @pid to the file of --pid-file, which appears by rename. */
+int write_pid_file(const char *path, pid_t pid, struct err *e);
+
+/* Connect to --console-socket. Returns a descriptor. */
+int connect_console(const char *path, struct err *e);
+
+/* --preserve-fds and LISTEN_FDS: how many descriptors behind 2 belong to the container. */
+int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e);
+
+/*
+ * Stay in the foreground until @pidfd ends: forward signals, and copy between the caller's terminal
+ * and @master when it is not -1.
+ * @signals: the ones to forward, already blocked
+ * Returns the exit status as a shell counts it, or -errno.
+ */
+int foreground(int pidfd, int master, const sigset_t *signals, struct err *e);
+
+/* Block the signals that `foreground` forwards; @ret_old is what the container gets back. */
+void foreground_block(sigset_t *ret_forwarded, sigset_t *ret_old);
+
+/* Make sure that nobody can write to the running program through /proc/PID/exe. */
+int self_protect(char **argv, struct err *e);
+
+#endif

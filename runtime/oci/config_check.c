@@ -1,0 +1,213 @@
+#include "runtime/oci/config.h"
+#include "runtime/oci/names.h"
+
+#include <linux/mount.h>
+#include <string.h>
+
+static bool given(const char *s)
+{
+	return s && s[0];
+}
+
+/* What has no meaning on cgroup v2 or is not there yet, refused by its name. */
+static int check_resources(const struct config_resources *res, struct err *e)
+{
+	const char *bad = NULL;
+	bool swap_limited = res->memory_swap.set && res->memory_swap.v > 0;
+
+	if (res->memory_kernel.set && res->memory_kernel.v > 0)
+		bad = "memory.kernel: cgroup v2 has no such limit";
+	else if (res->memory_kernel_tcp.set && res->memory_kernel_tcp.v > 0)
+		bad = "memory.kernelTCP: cgroup v2 has no such limit";
+	else if (res->memory_swappiness.set)
+		bad = "memory.swappiness: cgroup v2 has no such setting";
+	else if (res->memory_disable_oom_killer)
+		bad = "memory.disableOOMKiller: cgroup v2 cannot disable it";
+	else if (swap_limited && (!res->memory_limit.set || res->memory_limit.v <= 0))
+		bad = "memory.swap: needs memory.limit, of which it is the sum";
+	else if (swap_limited && res->memory_swap.v < res->memory_limit.v)
+		bad = "memory.swap: is memory and swap together, and below memory.limit";
+	else if ((res->cpu_rt_period.set && res->cpu_rt_period.v) ||
+		 (res->cpu_rt_runtime.set && res->cpu_rt_runtime.v))
+		bad = "cpu.realtimeRuntime: cgroup v2 has no such limit";
+	else if (res->io_leaf_weight.set && res->io_leaf_weight.v)
+		bad = "blockIO.leafWeight: cgroup v2 has no such setting";
+	else if (res->net_class_id.set && res->net_class_id.v)
+		bad = "network.classID: cgroup v2 has no such setting";
+	else if (res->net_priorities)
+		bad = "network.priorities: cgroup v2 has no such setting";
+	if (bad)
+		return err_set(e, EINVAL, "linux.resources.%s", bad);
+	for (size_t i = 0; i < res->unified.n; i++) {
+		const char *key = res->unified.v[i].key;
+
+		/* The key becomes a file's name in the container's cgroup, nothing else. */
+		if (!strchr(key, '.') || strchr(key, '/') || key[0] == '.' ||
+			strncmp(key, "cgroup.", 7) == 0)
+			return err_set(e, EINVAL,
+				"linux.resources.unified.%s: expected a controller's file", key);
+	}
+	return 0;
+}
+
+static int check_mounts(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		const struct config_mount *m = &c->mounts[i];
+		const char *bad = NULL;
+
+		if (m->uid_maps.n || m->gid_maps.n)
+			bad = "uidMappings: idmapped mounts are not supported";
+		else if (m->options.bind && !given(m->source))
+			bad = "source: a bind mount needs one";
+		else if (m->options.bind && m->options.tmpcopyup)
+			bad = "options: tmpcopyup is for tmpfs";
+		else if (m->options.tmpcopyup)
+			bad = "options: tmpcopyup is not supported";
+		else if (!m->options.bind && !given(m->type))
+			bad = "type: missing";
+		if (bad)
+			return err_set(e, EINVAL, "mounts[%zu].%s", i, bad);
+		if (m->options.bind && m->options.data.n > 0)
+			return err_set(e, EINVAL,
+				"mounts[%zu].options: \"%s\" is not an option of a bind mount", i,
+				m->options.data.v[0]);
+	}
+	return 0;
+}
+
+/* Is @id inside one of the ranges? */
+static bool mapped(const struct config_id_maps *maps, uint32_t id)
+{
+	for (size_t i = 0; i < maps->n; i++) {
+		if (id >= maps->v[i].container && id - maps->v[i].container < maps->v[i].size)
+			return true;
+	}
+	return false;
+}
+
+static int check_namespaces(const struct config *c, struct err *e)
+{
+	const struct config_ns *user = &c->ns[NS_USER];
+	const bool new_user = user->given && !user->path;
+	const char *bad = NULL;
+
+	if (!c->ns[NS_MOUNT].given)
+		bad = "linux.namespaces: a mount namespace is required";
+	else if (c->ns[NS_MOUNT].path)
+		bad = "linux.namespaces: a container cannot be made inside an existing mount "
+		      "namespace";
+	else if (new_user && (c->uid_maps.n == 0 || c->gid_maps.n == 0))
+		bad = "linux.uidMappings: a new user namespace needs uid and gid mappings";
+	else if (!new_user && (c->uid_maps.n || c->gid_maps.n))
+		bad = "linux.uidMappings: mappings without a new user namespace";
+	else if (new_user && (!mapped(&c->uid_maps, 0) || !mapped(&c->gid_maps, 0)))
+		bad = "linux.uidMappings: the container's id 0 must be mapped";
+	else if (new_user && !mapped(&c->uid_maps, c->process.uid))
+		bad = "process.user.uid: is not mapped by linux.uidMappings";
+	else if (new_user && !mapped(&c->gid_maps, c->process.gid))
+		bad = "process.user.gid: is not mapped by linux.gidMappings";
+	else if ((c->boottime.given || c->monotonic.given) &&
+		 (!c->ns[NS_TIME].given || c->ns[NS_TIME].path))
+		bad = "linux.timeOffsets: offsets without a new time namespace";
+	else if (given(c->hostname) && !c->ns[NS_UTS].given)
+		bad = "hostname: would change the host's name without a uts namespace";
+	else if (given(c->domainname) && !c->ns[NS_UTS].given)
+		bad = "domainname: would change the host's name without a uts namespace";
+	return bad ? err_set(e, EINVAL, "%s", bad) : 0;
+}
+
+/* A sysctl may only touch what one of the container's own namespaces holds. */
+static int check_sysctl(const struct config *c, struct err *e)
+{
+	static const struct {
+		const char *prefix;
+		enum ns_type ns;
+	} owners[] = {
+		{"net.", NS_NET},
+		{"fs.mqueue.", NS_IPC},
+		{"kernel.msg", NS_IPC},
+		{"kernel.sem", NS_IPC},
+		{"kernel.shm", NS_IPC},
+		{"kernel.domainname", NS_UTS},
+		{"kernel.hostname", NS_UTS},
+		{"user.", NS_USER},
+	};
+
+	for (size_t i = 0; i < c->sysctl.n; i++) {
+		const char *key = c->sysctl.v[i].key;
+		int owner = -1;
+
+		for (size_t k = 0; k < sizeof(owners) / sizeof(owners[0]); k++) {
+			if (strncmp(key, owners[k].prefix, strlen(owners[k].prefix)) == 0)
+				owner = (int)owners[k].ns;
+		}
+		if (owner < 0)
+			return err_set(e, EINVAL, "linux.sysctl.%s: belongs to no namespace", key);
+		if (!c->ns[owner].given)
+			return err_set(e, EINVAL,
+				"linux.sysctl.%s: needs a %s namespace, else it is the host's", key,
+				name_of_ns((enum ns_type)owner));
+	}
+	return 0;
+}
+
+int config_check_process(const struct config_process *p, const char *path, struct err *e)
+{
+	if (!given(p->cwd) || p->cwd[0] != '/')
+		return err_set(e, EINVAL, "%s.cwd: expected an absolute path", path);
+	if (p->args.n == 0 || !given(p->args.v[0]))
+		return err_set(e, EINVAL, "%s.args: expected a program to run", path);
+	for (size_t i = 0; i < p->env.n; i++) {
+		if (!strchr(p->env.v[i], '='))
+			return err_set(e, EINVAL, "%s.env[%zu]: expected NAME=value, got \"%s\"",
+				path, i, p->env.v[i]);
+	}
+	if (given(p->selinux_label))
+		return err_set(e, ENOTSUP, "%s.selinuxLabel: SELinux is not available", path);
+	if (p->exec_cpu_affinity)
+		return err_set(e, ENOTSUP, "%s.execCPUAffinity: is not supported", path);
+	if (p->caps.given && (p->caps.ambient & ~(p->caps.permitted & p->caps.inheritable)))
+		return err_set(e, EINVAL,
+			"%s.capabilities.ambient: each must be permitted and inheritable", path);
+	if (p->caps.given && (p->caps.effective & ~p->caps.permitted))
+		return err_set(
+			e, EINVAL, "%s.capabilities.effective: each must be permitted", path);
+	return 0;
+}
+
+int config_check(const struct config *c, struct err *e)
+{
+	int r;
+
+	if (strncmp(c->oci_version, "1.", 2) != 0)
+		return err_set(e, ENOTSUP, "ociVersion: expected 1.x, got \"%s\"", c->oci_version);
+	if (!c->root_given || !given(c->root_path))
+		return err_set(e, EINVAL, "root.path: missing");
+	if (!c->process.given)
+		return err_set(e, EINVAL, "process: missing");
+	if (!c->linux_given)
+		return err_set(e, EINVAL, "linux: missing, a container needs namespaces");
+	r = config_check_process(&c->process, "process", e);
+	if (r == 0)
+		r = check_namespaces(c, e);
+	if (r == 0)
+		r = check_mounts(c, e);
+	if (r == 0)
+		r = check_resources(&c->resources, e);
+	if (r == 0)
+		r = check_sysctl(c, e);
+	if (r < 0)
+		return r;
+	if (given(c->mount_label))
+		return err_set(e, ENOTSUP, "linux.mountLabel: SELinux is not available");
+	if (c->net_devices)
+		return err_set(e, ENOTSUP, "linux.netDevices: is not supported");
+	if (c->intel_rdt)
+		return err_set(e, ENOTSUP, "linux.intelRdt: is not supported");
+	if (c->memory_policy)
+		return err_set(e, ENOTSUP, "linux.memoryPolicy: is not supported");
+	if (given(c->seccomp.listener_path))
+		return err_set(e, ENOTSUP, "linux.seccomp.listenerPath: is not supported");
+	return 0;
+}

@@ -1,0 +1,202 @@
+/* start, state, kill, delete, pause, resume, list, ps. */
+#include "runtime/oci/commands.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/sys.h"
+#include "runtime/oci/cgroup.h"
+#include "runtime/oci/names.h"
+#include "runtime/oci/sync.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AUTO_HANDLE __attribute__((cleanup(handle_close)))
+
+/* Ask the waiting process to go on. What goes wrong from here to execve it tells us. */
+static int start_process(const struct handle *h, struct err *e)
+{
+	AUTO_CLOSE int fd = state_connect_start(h->dirfd);
+	const char *id = h->state.id;
+	struct sync_msg msg;
+	int r;
+
+	if (fd == -ECONNREFUSED || fd == -ENOENT)
+		return err_set(e, EINVAL, "container %s is %s, not created", id,
+			state_status_name(state_status(&h->state, h->dirfd)));
+	if (fd < 0)
+		return err_set(e, -fd, "start container %s: %s", id, strerror(-fd));
+	r = sync_send(fd, SYNC_START, 0);
+	if (r == 0)
+		r = sync_recv(fd, &msg, e);
+	else
+		err_set(e, -r, "start container %s: %s", id, strerror(-r));
+	if (r < 0)
+		return r;
+	if (r != SYNC_STARTED)
+		return err_set(e, EBUSY, "container %s was started by somebody else or died", id);
+	r = sync_recv(fd, &msg, e);
+	return r > 0 ? err_set(e, EBADMSG, "the container's process answered %d", r) : r;
+}
+
+int cmd_start(const struct globals *g, char **args, struct err *e)
+{
+	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
+	struct err why = {0};
+	int r = args_count(args, 1, 1, "start ID", e);
+
+	if (r == 0)
+		r = handle_open(&h, g, args[0], e);
+	if (r == 0)
+		r = start_process(&h, e);
+	if (r < 0)
+		return r;
+	(void)unlinkat(h.dirfd, "start", 0);
+	if (!h.state.has_poststart)
+		return 0;
+	r = run_stored_hooks(&h, HOOK_POSTSTART, STATUS_RUNNING, e);
+	/* As runc: a container whose set-up did not finish does not run. */
+	if (r < 0 && container_destroy(&h, &why) < 0)
+		oci_warn("%s", why.msg);
+	return r;
+}
+
+int cmd_state(const struct globals *g, char **args, struct err *e)
+{
+	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
+	size_t len = 0;
+	char *text;
+	int r = args_count(args, 1, 1, "state ID", e);
+
+	if (r == 0)
+		r = handle_open(&h, g, args[0], e);
+	if (r < 0)
+		return r;
+	text = state_print(&h.state, state_status(&h.state, h.dirfd), true, &len);
+	if (!text)
+		return err_set(e, ENOMEM, "out of memory");
+	printf("%s\n", text);
+	free(text);
+	return 0;
+}
+
+struct kill_options {
+	bool all;
+};
+
+static const struct option_spec kill_specs[] = {
+	{"all", 'a', OPTION_FLAG, offsetof(struct kill_options, all), "every process"},
+};
+
+static int kill_all(const struct handle *h, int sig, struct err *e)
+{
+	AUTO_CLOSE int cgroup = handle_cgroup(h);
+	int r;
+
+	if (cgroup < 0)
+		return err_set(e, -cgroup, "--all: container %s has no cgroup", h->state.id);
+	r = sig == SIGKILL ? io_write_file_at(cgroup, "cgroup.kill", "1")
+			   : cgroup_signal_all(cgroup, sig);
+	return r < 0 ? err_set(e, -r, "kill container %s: %s", h->state.id, strerror(-r)) : 0;
+}
+
+int cmd_kill(const struct globals *g, char **args, struct err *e)
+{
+	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
+	struct kill_options opts = {0};
+	AUTO_CLOSE int process = -1;
+	int sig = SIGTERM;
+	int r = options_parse(FIELDS(kill_specs), args, &opts, &args, e);
+
+	if (r == 0)
+		r = args_count(args, 1, 2, "kill [--all] ID [SIGNAL]", e);
+	if (r == 0 && args[1]) {
+		sig = name_signal(args[1]);
+		if (sig < 0)
+			return err_set(e, EINVAL, "unknown signal \"%s\"", args[1]);
+	}
+	if (r == 0)
+		r = handle_open(&h, g, args[0], e);
+	if (r < 0)
+		return r;
+	if (opts.all)
+		return kill_all(&h, sig, e);
+	process = state_open_process(&h.state);
+	if (process == -ESRCH)
+		return err_set(e, ESRCH, "container %s not running", h.state.id);
+	if (process < 0 || sys_pidfd_send_signal(process, sig, NULL, 0) < 0)
+		return err_set(e, errno, "kill container %s: %s", h.state.id, strerror(errno));
+	return 0;
+}
+
+struct delete_options {
+	bool force;
+};
+
+static const struct option_spec delete_specs[] = {
+	{"force", 'f', OPTION_FLAG, offsetof(struct delete_options, force), "kill it first"},
+};
+
+/* Killed between mkdir and the first state.json, a container is an empty directory. */
+static int delete_without_state(const struct handle *h, const char *id, struct err *e)
+{
+	int r = h->dirfd >= 0 ? state_remove(h->rootfd, id) : 0;
+
+	return r < 0 ? err_set(e, -r, "remove the state of %s: %s", id, strerror(-r)) : 0;
+}
+
+int cmd_delete(const struct globals *g, char **args, struct err *e)
+{
+	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
+	struct delete_options opts = {0};
+	enum container_status status;
+	int r = options_parse(FIELDS(delete_specs), args, &opts, &args, e);
+
+	if (r == 0)
+		r = args_count(args, 1, 1, "delete [--force] ID", e);
+	if (r < 0)
+		return r;
+	r = handle_open(&h, g, args[0], e);
+	if (r < 0 && opts.force && (e->code == ENOENT || h.dirfd >= 0))
+		return delete_without_state(&h, args[0], e);
+	if (r < 0)
+		return r;
+	status = state_status(&h.state, h.dirfd);
+	if (!opts.force && status != STATUS_STOPPED && status != STATUS_CREATED)
+		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s",
+			h.state.id, state_status_name(status));
+	return container_destroy(&h, e);
+}
+
+static int freeze(const struct globals *g, char **args, bool on, struct err *e)
+{
+	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
+	AUTO_CLOSE int cgroup = -1;
+	int r = args_count(args, 1, 1, on ? "pause ID" : "resume ID", e);
+
+	if (r == 0)
+		r = handle_open(&h, g, args[0], e);
+	if (r < 0)
+		return r;
+	cgroup = handle_cgroup(&h);
+	if (cgroup < 0)
+		return err_set(e, -cgroup, "container %s has no cgroup", h.state.id);
+	r = cgroup_freeze(cgroup, on);
+	return r < 0 ? err_set(e, -r, "%s container %s: %s", on ? "pause" : "resume", h.state.id,
+			       strerror(-r))
+		     : 0;
+}
+
+int cmd_pause(const struct globals *g, char **args, struct err *e)
+{
+	return freeze(g, args, true, e);
+}
+
+int cmd_resume(const struct globals *g, char **args, struct err *e)
+{
+	return freeze(g, args, false, e);
+}

@@ -1,0 +1,17 @@
+/* Identity and rights of the container's process, as the last steps before execve. */
+#ifndef SAMPAN_OCI_CREDS_H
+#define SAMPAN_OCI_CREDS_H
+
+#include "runtime/oci/config.h"
+
+/* Drop from the bounding set what @caps does not keep. Returns 0 or -errno. */
+int creds_limit_bounding(const struct config_caps *caps);
+
+/* Groups and ids of @p, with all capabilities of the bounding set kept effective, which loading a
+ * filter needs. Returns 0 or -errno with @e filled. */
+int creds_set_ids(const struct config_process *p, struct err *e);
+
+/* The final sets, ambient ones included. */
+int creds_set_caps(const struct config_caps *caps, struct err *e);
+
+#endif

@@ -1,0 +1,451 @@
+/* exec: one more process in a running container. */
+#include "runtime/oci/commands.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/num.h"
+#include "lib/base/sys.h"
+#include "runtime/oci/cgroup.h"
+#include "runtime/oci/container.h"
+#include "runtime/oci/names.h"
+#include "runtime/oci/sync.h"
+
+#include <fcntl.h>
+#include <linux/keyctl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+struct exec_options {
+	const char *process;
+	const char *user;
+	const char *cwd;
+	const char *pid_file;
+	const char *console_socket;
+	const char *apparmor;
+	const char *process_label;
+	struct json_strv env;
+	struct json_strv caps;
+	struct json_strv gids;
+	uint32_t preserve_fds;
+	bool tty;
+	bool detach;
+	bool no_new_privs;
+	bool ignore_paused;
+};
+
+#define AT(member) offsetof(struct exec_options, member)
+
+static const struct option_spec exec_specs[] = {
+	{"process", 'p', OPTION_STR, AT(process), "file with the process in JSON"},
+	{"user", 'u', OPTION_STR, AT(user), "UID[:GID]"},
+	{"cwd", 0, OPTION_STR, AT(cwd), "working directory"},
+	{"env", 'e', OPTION_LIST, AT(env), "NAME=value, may be given again"},
+	{"cap", 'c', OPTION_LIST, AT(caps), "capability to add, may be given again"},
+	{"additional-gids", 'g', OPTION_LIST, AT(gids), "group to add, may be given again"},
+	{"pid-file", 0, OPTION_STR, AT(pid_file), "file that gets the process's number"},
+	{"console-socket", 0, OPTION_STR, AT(console_socket), "socket that gets the terminal"},
+	{"preserve-fds", 0, OPTION_U32, AT(preserve_fds), "descriptors behind 2 to hand on"},
+	{"apparmor", 0, OPTION_STR, AT(apparmor), "AppArmor profile"},
+	{"process-label", 0, OPTION_STR, AT(process_label), "SELinux label"},
+	{"tty", 't', OPTION_FLAG, AT(tty), "give it a terminal"},
+	{"detach", 'd', OPTION_FLAG, AT(detach), "return when it runs"},
+	{"no-new-privs", 0, OPTION_FLAG, AT(no_new_privs), "no new privileges by execve"},
+	{"ignore-paused", 0, OPTION_FLAG, AT(ignore_paused), "also in a paused container"},
+	{"no-subreaper", 0, OPTION_IGNORE, 0, ""},
+	{"cgroup", 0, OPTION_REFUSE, 0, "is not supported"},
+};
+
+struct exec {
+	struct handle h;
+	struct exec_options opts;
+	struct config config;	   /* as the container was made */
+	struct config own_process; /* of --process; only its process counts */
+	struct config_process process;
+	struct seccomp_filter filter;
+	int host_proc;
+	int target; /* pidfd of the container's first process */
+	int cgroup;
+	int console;
+	int own_console; /* the other end, when we copy the terminal ourselves */
+	int sync;
+	unsigned preserve_fds;
+	unsigned listen_fds;
+	sigset_t forwarded;
+	sigset_t signals;
+	pid_t pid;
+	int pidfd;
+};
+
+static int parse_user(const char *text, struct config_process *p, struct err *e)
+{
+	size_t len = strcspn(text, ":");
+	uint64_t uid = 0;
+	uint64_t gid = p->gid;
+
+	/* Names are the caller's business: what the image says of them is not to be trusted here.
+	 */
+	if (num_parse_u64(text, len, UINT32_MAX - 1, &uid) < 0 ||
+		(text[len] && num_parse_u64(text + len + 1, strlen(text + len + 1), UINT32_MAX - 1,
+				      &gid) < 0))
+		return err_set(
+			e, EINVAL, "--user: expected UID[:GID] in numbers, got \"%s\"", text);
+	p->uid = (uint32_t)uid;
+	p->gid = (uint32_t)gid;
+	return 0;
+}
+
+static int add_words(
+	struct exec *x, struct json_strv *to, const struct json_strv *more, struct err *e)
+{
+	const char **v = arena_calloc(&x->config.arena, to->n + more->n + 1, sizeof(char *));
+
+	if (!v)
+		return err_set(e, ENOMEM, "out of memory");
+	if (to->n)
+		memcpy(v, to->v, to->n * sizeof(char *));
+	if (more->n)
+		memcpy(v + to->n, more->v, more->n * sizeof(char *));
+	*to = (struct json_strv){.v = v, .n = to->n + more->n};
+	return 0;
+}
+
+static int add_gids(struct exec *x, struct config_process *p, struct err *e)
+{
+	const struct json_strv *more = &x->opts.gids;
+	uint32_t *v = arena_calloc(&x->config.arena, p->n_gids + more->n + 1, sizeof(*v));
+
+	if (!v)
+		return err_set(e, ENOMEM, "out of memory");
+	if (p->n_gids)
+		memcpy(v, p->gids, p->n_gids * sizeof(*v));
+	for (size_t i = 0; i < more->n; i++) {
+		uint64_t gid;
+
+		if (num_parse_u64(more->v[i], strlen(more->v[i]), UINT32_MAX - 1, &gid) < 0)
+			return err_set(e, EINVAL,
+				"--additional-gids: expected a number, got \"%s\"", more->v[i]);
+		v[p->n_gids++] = (uint32_t)gid;
+	}
+	p->gids = v;
+	return 0;
+}
+
+static int add_caps(const struct exec *x, struct config_process *p, struct err *e)
+{
+	for (size_t i = 0; i < x->opts.caps.n; i++) {
+		int cap = name_cap(x->opts.caps.v[i]);
+
+		if (cap < 0)
+			return err_set(
+				e, EINVAL, "--cap: unknown capability \"%s\"", x->opts.caps.v[i]);
+		p->caps.given = true;
+		p->caps.bounding |= 1ULL << cap;
+		p->caps.permitted |= 1ULL << cap;
+		p->caps.effective |= 1ULL << cap;
+	}
+	return 0;
+}
+
+/* The container's own process with the words of the command line. */
+static int derive_process(struct exec *x, char **args, struct err *e)
+{
+	struct config_process *p = &x->process;
+	struct json_strv words = {0};
+	int r;
+
+	*p = x->config.process;
+	p->oom_score_adj.set = false;
+	p->rows.v = 0;
+	p->terminal = x->opts.tty;
+	p->no_new_privs |= x->opts.no_new_privs;
+	if (x->opts.cwd)
+		p->cwd = x->opts.cwd;
+	if (x->opts.apparmor)
+		p->apparmor_profile = x->opts.apparmor;
+	if (x->opts.process_label)
+		p->selinux_label = x->opts.process_label;
+	while (args[words.n])
+		words.n++;
+	words.v = arena_calloc(&x->config.arena, words.n + 1, sizeof(char *));
+	if (!words.v)
+		return err_set(e, ENOMEM, "out of memory");
+	memcpy(words.v, args, words.n * sizeof(char *));
+	p->args = words;
+	r = x->opts.user ? parse_user(x->opts.user, p, e) : 0;
+	if (r == 0)
+		r = add_words(x, &p->env, &x->opts.env, e);
+	if (r == 0)
+		r = add_gids(x, p, e);
+	return r < 0 ? r : add_caps(x, p, e);
+}
+
+static int load_process(struct exec *x, char **args, struct err *e)
+{
+	int r = config_load(&x->config, x->h.dirfd, "config.json", NULL, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (x->opts.process) {
+		r = config_load_process(
+			&x->own_process, AT_FDCWD, x->opts.process, oci_warn_unknown, NULL, e);
+		x->process = x->own_process.process;
+		x->process.terminal |= x->opts.tty;
+	} else {
+		r = derive_process(x, args, e);
+	}
+	return r < 0 ? r : config_check_process(&x->process, "process", e);
+}
+
+static int open_target(struct exec *x, struct err *e)
+{
+	const char *id = x->h.state.id;
+	enum container_status status = state_status(&x->h.state, x->h.dirfd);
+
+	if (status == STATUS_PAUSED && !x->opts.ignore_paused)
+		return err_set(e, EBUSY, "cannot exec in paused container %s", id);
+	x->target = state_open_process(&x->h.state);
+	if (x->target < 0)
+		return err_set(e, ESRCH, "cannot exec in container %s: it is not running", id);
+	x->cgroup = handle_cgroup(&x->h);
+	x->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return x->host_proc < 0 ? err_set(e, errno, "open /proc: %s", strerror(errno)) : 0;
+}
+
+static int open_terminal(struct exec *x, struct err *e)
+{
+	int pair[2];
+
+	if (!x->process.terminal)
+		return x->opts.console_socket
+			       ? err_set(e, EINVAL,
+					 "--console-socket: the process asks for no terminal")
+			       : 0;
+	if (x->opts.console_socket) {
+		x->console = connect_console(x->opts.console_socket, e);
+		return x->console < 0 ? x->console : 0;
+	}
+	if (x->opts.detach)
+		return err_set(e, EINVAL, "--tty: needs --console-socket with --detach");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "--tty: %s", strerror(errno));
+	x->console = pair[0];
+	x->own_console = pair[1];
+	return 0;
+}
+
+/* All namespaces at once, through the process that is in them. One that the host owns refuses the
+ * rights of the container's user namespace: then the host's enter first. */
+static int enter(const struct exec *x, struct err *e)
+{
+	uint64_t flags = 0;
+
+	for (enum ns_type t = 0; t < NS_N; t++) {
+		if (t != NS_PID && x->h.state.namespaces & 1U << t)
+			flags |= ns_clone_flag(t);
+	}
+	if (setns(x->target, (int)flags) < 0) {
+		if (errno != EPERM || !(flags & CLONE_NEWUSER) ||
+			setns(x->target, (int)(flags & ~(uint64_t)CLONE_NEWUSER)) < 0 ||
+			setns(x->target, CLONE_NEWUSER) < 0)
+			return err_set(
+				e, errno, "enter the container's namespaces: %s", strerror(errno));
+	}
+	if ((flags & CLONE_NEWUSER) && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+		return err_set(e, errno, "become root inside: %s", strerror(errno));
+	return 0;
+}
+
+static int take_terminal(const struct exec *x, struct err *e)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int master = -1;
+	AUTO_CLOSE int peer = -1;
+	int r = console_open(root, &x->process, false, &master, &peer, e);
+
+	if (r < 0)
+		return r;
+	r = console_send(x->console, master);
+	if (r < 0)
+		return err_set(e, -r, "--console-socket: send the terminal: %s", strerror(-r));
+	return console_become(peer, e);
+}
+
+static int child_steps(struct exec *x, struct err *e)
+{
+	const char *domain = x->config.personality_domain;
+	struct process_final final = {
+		.process = &x->process,
+		.filter = &x->filter,
+		.preserve_fds = x->preserve_fds,
+		.listen_fds = x->listen_fds,
+		.host_proc = x->host_proc,
+		.personality = !domain				? UINT64_MAX
+			       : strcmp(domain, "LINUX32") == 0 ? PER_LINUX32
+								: PER_LINUX,
+	};
+	char keyring[300];
+	int r = enter(x, e);
+
+	if (r == 0 && setsid() < 0)
+		r = err_set(e, errno, "make a session: %s", strerror(errno));
+	snprintf(keyring, sizeof(keyring), "_ses.%s", x->h.state.id);
+	if (r == 0)
+		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, keyring);
+	if (r == 0 && x->process.terminal)
+		r = take_terminal(x, e);
+	if (r == 0)
+		r = process_prepare(&x->process, &final.path, e);
+	return r < 0 ? r : process_execute(&final, &x->sync, e);
+}
+
+static _Noreturn void exec_child(struct exec *x)
+{
+	struct err e = {0};
+
+	sigprocmask(SIG_SETMASK, &x->signals, NULL);
+	prctl(PR_SET_NAME, "oci:exec", 0, 0, 0);
+	if (child_steps(x, &e) < 0)
+		(void)sync_send_error(x->sync, &e);
+	_exit(1);
+}
+
+/* The cgroup that the first process is in now: a container that made cgroups of its own has nothing
+ * in the upper one any more, and nothing may be added there. */
+static int open_actual_cgroup(const struct exec *x)
+{
+	AUTO_CLOSE int root = cgroup_open_root();
+	char text[CGROUP_PATH_MAX + 64];
+	char path[64];
+	char *line;
+
+	snprintf(path, sizeof(path), "%d/cgroup", (int)x->h.state.pid.v);
+	if (root < 0 || io_read_file_at(x->host_proc, path, text, sizeof(text)) < 0)
+		return -1;
+	line = strstr(text, "0::/");
+	if (!line)
+		return -1;
+	line[strcspn(line, "\n")] = '\0';
+	return openat(root, line + 4, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static pid_t clone_process(struct exec *x)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD, .exit_signal = SIGCHLD, .pidfd = (uintptr_t)&x->pidfd};
+
+	if (x->cgroup >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)x->cgroup;
+	}
+	return sys_clone3(&args, sizeof(args));
+}
+
+static int spawn(struct exec *x, struct err *e)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_set(e, errno, "socketpair: %s", strerror(errno));
+	/* From here the container could look at our process: it is not to be read. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	/* Only children get into a pid namespace: ours, which saves one process in between. */
+	if ((x->h.state.namespaces & 1U << NS_PID) && setns(x->target, CLONE_NEWPID) < 0)
+		return err_set(
+			e, errno, "enter the container's pid namespace: %s", strerror(errno));
+	x->sync = pair[1];
+	x->pid = clone_process(x);
+	if (x->pid < 0 && errno == EBUSY) {
+		fd_close(&x->cgroup);
+		x->cgroup = open_actual_cgroup(x);
+		x->pid = clone_process(x);
+	}
+	if (x->pid == 0) {
+		close(pair[0]);
+		exec_child(x);
+	}
+	close(pair[1]);
+	x->sync = pair[0];
+	return x->pid < 0 ? err_set(e, errno, "make the process: %s", strerror(errno)) : 0;
+}
+
+static int set_oom_score(const struct exec *x)
+{
+	char path[64];
+	char text[16];
+
+	if (!x->process.oom_score_adj.set)
+		return 0;
+	snprintf(path, sizeof(path), "%d/oom_score_adj", x->pid);
+	snprintf(text, sizeof(text), "%d", (int)x->process.oom_score_adj.v);
+	return io_write_file_at(x->host_proc, path, text);
+}
+
+static int watch(struct exec *x, struct err *e)
+{
+	struct sync_msg msg;
+	int master = -1;
+	int r = set_oom_score(x);
+
+	if (r < 0)
+		err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r));
+	else
+		r = sync_recv(x->sync, &msg, e);
+	if (r == 0 && x->opts.pid_file)
+		r = write_pid_file(x->opts.pid_file, x->pid, e);
+	if (r != 0) {
+		(void)sys_pidfd_send_signal(x->pidfd, SIGKILL, NULL, 0);
+		(void)waitid(P_PIDFD, (id_t)x->pidfd, &(siginfo_t){0}, WEXITED);
+		return r < 0 ? r : err_set(e, EBADMSG, "the process answered %d", r);
+	}
+	if (x->opts.detach)
+		return 0;
+	if (x->own_console >= 0) {
+		master = console_receive(x->own_console);
+		if (master < 0)
+			return err_set(e, -master, "--tty: %s", strerror(-master));
+	}
+	return foreground(x->pidfd, master, &x->forwarded, e);
+}
+
+int cmd_exec(const struct globals *g, char **args, struct err *e)
+{
+	struct exec x = {.h = {.rootfd = -1, .dirfd = -1},
+		.host_proc = -1,
+		.target = -1,
+		.cgroup = -1,
+		.console = -1,
+		.own_console = -1,
+		.pidfd = -1};
+	int r = options_parse(FIELDS(exec_specs), args, &x.opts, &args, e);
+
+	if (r == 0)
+		r = args_count(args, x.opts.process ? 1 : 2, -1, "exec [options] ID COMMAND…", e);
+	if (r == 0)
+		r = count_preserved(x.opts.preserve_fds, &x.preserve_fds, &x.listen_fds, e);
+	if (r == 0)
+		r = handle_open(&x.h, g, args[0], e);
+	if (r == 0)
+		r = open_target(&x, e);
+	if (r == 0)
+		r = load_process(&x, args + 1, e);
+	if (r == 0)
+		r = seccomp_restore(&x.filter, x.h.dirfd, "seccomp", e);
+	if (r == 0)
+		r = open_terminal(&x, e);
+	if (r < 0)
+		return r;
+	if (x.opts.detach)
+		sigprocmask(SIG_SETMASK, NULL, &x.signals);
+	else
+		foreground_block(&x.forwarded, &x.signals);
+	r = spawn(&x, e);
+	return r < 0 ? r : watch(&x, e);
+}

@@ -1,0 +1,183 @@
+/* What several subcommands do with a container. */
+#include "runtime/oci/commands.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/num.h"
+#include "lib/base/sys.h"
+#include "runtime/oci/cgroup.h"
+#include "runtime/oci/hooks.h"
+#include "runtime/oci/limits.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+int args_count(char **args, int min, int max, const char *usage, struct err *e)
+{
+	int n = 0;
+
+	while (args[n])
+		n++;
+	if (n < min || (max >= 0 && n > max))
+		return err_set(e, EINVAL, "usage: sampan-oci %s", usage);
+	return 0;
+}
+
+int handle_open(struct handle *h, const struct globals *g, const char *id, struct err *e)
+{
+	*h = (struct handle){.rootfd = -1, .dirfd = -1};
+	h->rootfd = open(g->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (h->rootfd < 0 && errno == ENOENT) {
+		int r = state_check_id(id, e);
+
+		return r < 0 ? r : err_set(e, ENOENT, "container %s does not exist", id);
+	}
+	if (h->rootfd < 0)
+		return err_set(e, errno, "--root: open %s: %s", g->root, strerror(errno));
+	h->dirfd = state_open_dir(h->rootfd, id, e);
+	if (h->dirfd < 0)
+		return h->dirfd;
+	if (state_load(&h->state, h->dirfd, e) < 0)
+		return err_wrap(e, "state of container %s", id);
+	return 0;
+}
+
+void handle_close(struct handle *h)
+{
+	state_free(&h->state);
+	fd_close(&h->dirfd);
+	fd_close(&h->rootfd);
+}
+
+int handle_cgroup(const struct handle *h)
+{
+	AUTO_CLOSE int root = cgroup_open_root();
+	int fd;
+
+	if (root < 0 || !h->state.cgroup || !h->state.cgroup[0])
+		return -ENOENT;
+	fd = openat(root, h->state.cgroup + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int run_stored_hooks(
+	const struct handle *h, enum hook_kind kind, enum container_status status, struct err *e)
+{
+	struct config config;
+	size_t len = 0;
+	char *text = NULL;
+	int r = config_load(&config, h->dirfd, "config.json", NULL, NULL, e);
+
+	if (r == 0) {
+		text = state_print(&h->state, status, false, &len);
+		r = text ? hooks_run(&config.hooks[kind], kind, text, len, e)
+			 : err_set(e, ENOMEM, "hooks: out of memory");
+	}
+	free(text);
+	config_free(&config);
+	return r;
+}
+
+/* Kill the process and wait for its end. */
+static int kill_process(const struct state *s)
+{
+	AUTO_CLOSE int process = state_open_process(s);
+	struct pollfd p = {.fd = process, .events = POLLIN};
+
+	if (process < 0)
+		return 0;
+	if (sys_pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
+		return -errno;
+	return poll(&p, 1, OCI_KILL_WAIT_MS) > 0 ? 0 : -ETIMEDOUT;
+}
+
+static int remove_cgroup(const struct handle *h)
+{
+	AUTO_CLOSE int root = cgroup_open_root();
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (root < 0 || !h->state.cgroup || !h->state.cgroup[0])
+		return 0;
+	r = cgroup_remove(root, h->state.cgroup);
+	if (r != -EBUSY)
+		return r;
+	fd = handle_cgroup(h);
+	r = fd < 0 ? fd : cgroup_kill_all(fd, OCI_KILL_WAIT_MS);
+	return r < 0 ? r : cgroup_remove(root, h->state.cgroup);
+}
+
+int container_destroy(struct handle *h, struct err *e)
+{
+	struct err hook = {0};
+	int r = kill_process(&h->state);
+
+	if (r < 0)
+		return err_set(e, -r, "kill container %s: %s", h->state.id, strerror(-r));
+	r = remove_cgroup(h);
+	if (r < 0)
+		return err_set(e, -r, "remove cgroup %s: %s", h->state.cgroup, strerror(-r));
+	/* The container is gone whatever they say; the spec has failures logged. */
+	if (h->state.has_poststop && run_stored_hooks(h, HOOK_POSTSTOP, STATUS_STOPPED, &hook) < 0)
+		oci_warn("%s", hook.msg);
+	r = state_remove(h->rootfd, h->state.id);
+	return r < 0 ? err_set(e, -r, "remove the state of %s: %s", h->state.id, strerror(-r)) : 0;
+}
+
+int write_pid_file(const char *path, pid_t pid, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	char text[16];
+	char *part;
+	int r;
+
+	if (asprintf(&part, "%s.part", path) < 0)
+		return err_set(e, ENOMEM, "--pid-file: out of memory");
+	snprintf(text, sizeof(text), "%d", pid);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
+	if (r == 0 && rename(part, path) < 0)
+		r = -errno;
+	free(part);
+	return r < 0 ? err_set(e, -r, "--pid-file: write %s: %s", path, strerror(-r)) : 0;
+}
+
+int connect_console(const char *path, struct err *e)
+{
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return err_set(e, ENAMETOOLONG, "--console-socket: %s: longer than %zu bytes", path,
+			sizeof(addr.sun_path) - 1);
+	memcpy(addr.sun_path, path, strlen(path));
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_set(
+			e, errno, "--console-socket: connect to %s: %s", path, strerror(errno));
+	return TAKE_FD(fd);
+}
+
+int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e)
+{
+	const char *listen = getenv("LISTEN_FDS");
+	uint64_t n = 0;
+
+	/* Descriptor numbers end far below; the cap keeps the sum in range. */
+	if (listen && num_parse_u64(listen, strlen(listen), 1 << 16, &n) < 0)
+		return err_set(e, EINVAL, "LISTEN_FDS: expected a number, got \"%s\"", listen);
+	if (preserve > 1 << 16)
+		return err_set(e, ERANGE, "--preserve-fds: expected at most %d", 1 << 16);
+	*ret_listen = (unsigned)n;
+	*ret_preserve = (unsigned)n + preserve;
+	for (unsigned fd = 3; fd < 3 + *ret_preserve; fd++) {
+		if (fcntl((int)fd, F_GETFD) < 0)
+			return err_set(e, EBADF, "--preserve-fds: descriptor %u is not open", fd);
+	}
+	return 0;
+}

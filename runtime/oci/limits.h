@@ -1,0 +1,26 @@
+/* Every cap of the runtime, with its unit. */
+#ifndef SAMPAN_OCI_LIMITS_H
+#define SAMPAN_OCI_LIMITS_H
+
+/* bytes of config.json or process.json; a generated one is about 30 KiB */
+#define OCI_CONFIG_BYTES_MAX (4U << 20)
+
+/* bytes of state.json: it repeats the annotations */
+#define OCI_STATE_BYTES_MAX (5U << 20)
+
+/* bytes of a container's id: it becomes a directory name */
+#define OCI_ID_BYTES_MAX 200
+
+/* instructions of one seccomp filter: BPF_MAXINSNS of the kernel */
+#define OCI_SECCOMP_INSNS_MAX 4096
+
+/* rules of one device list; each is at most seven instructions of a million */
+#define OCI_DEVICE_RULES_MAX 4096
+
+/* milliseconds that delete --force waits for killed processes to be gone */
+#define OCI_KILL_WAIT_MS 10000
+
+/* lines of uid_map or gid_map: the kernel's limit since 4.15 */
+#define OCI_ID_MAPS_MAX 340
+
+#endif

@@ -1,0 +1,305 @@
+#include "runtime/oci/container.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/sys.h"
+#include "lib/util/path.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+/* The kernel copies a parameter's value with strndup_user(256). */
+#define FSCONFIG_VALUE_MAX 255
+
+static int change_apply(int fd, const struct mount_change *c, unsigned at)
+{
+	struct mount_attr attr = {
+		.attr_set = c->set, .attr_clr = c->clear, .propagation = c->propagation};
+
+	if (!c->set && !c->clear && !c->propagation)
+		return 0;
+	return sys_mount_setattr(fd, "", at | AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? -errno : 0;
+}
+
+int mount_apply(int fd, const struct mount_options *o)
+{
+	int r = change_apply(fd, &o->all, AT_RECURSIVE);
+
+	return r < 0 ? r : change_apply(fd, &o->top, 0);
+}
+
+static bool asks_for_shared(const struct mount_options *o)
+{
+	return o->top.propagation == MS_SHARED || o->all.propagation == MS_SHARED;
+}
+
+/* A copy of a host's tree is a peer of it until it is told otherwise: only a mount that asks to be
+ * shared stays one. */
+static int open_bind(int bundlefd, const struct config_mount *m, struct bind_source *ret)
+{
+	struct mount_options o = m->options;
+	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+	AUTO_CLOSE int fd =
+		sys_open_tree(bundlefd, m->source, flags | (o.recursive_bind ? AT_RECURSIVE : 0));
+	struct stat st;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!asks_for_shared(&o)) {
+		struct mount_change slave = {.propagation = MS_SLAVE};
+
+		/* One call instead of two when the options are recursive anyway. */
+		if (!o.all.propagation && !o.top.propagation)
+			o.all.propagation = MS_SLAVE;
+		else if (!o.all.propagation && (r = change_apply(fd, &slave, AT_RECURSIVE)) < 0)
+			return r;
+	}
+	r = mount_apply(fd, &o);
+	if (r < 0)
+		return r;
+	ret->fd = TAKE_FD(fd);
+	ret->is_dir = S_ISDIR(st.st_mode);
+	return 0;
+}
+
+static int open_tree_of_root(struct container *c, struct err *e)
+{
+	const char *path = c->state->rootfs;
+	AUTO_CLOSE int fd =
+		sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	struct mount_attr attr = {.propagation = MS_SLAVE};
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(e, errno, "root.path: open %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "root.path: %s: not a directory", path);
+	if (sys_mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+		return err_set(e, errno, "root.path: make %s private: %s", path, strerror(errno));
+	c->tree = TAKE_FD(fd);
+	return 0;
+}
+
+int rootfs_open_sources(struct container *c, int bundlefd, struct err *e)
+{
+	const struct config *cfg = c->config;
+	int r = open_tree_of_root(c, e);
+
+	if (r < 0)
+		return r;
+	c->binds = calloc(cfg->n_mounts + 1, sizeof(*c->binds));
+	if (!c->binds)
+		return err_set(e, ENOMEM, "mounts: out of memory");
+	for (size_t i = 0; i < cfg->n_mounts; i++)
+		c->binds[i].fd = -1;
+	for (size_t i = 0; i < cfg->n_mounts; i++) {
+		const struct config_mount *m = &cfg->mounts[i];
+
+		if (!m->options.bind)
+			continue;
+		r = open_bind(bundlefd, m, &c->binds[i]);
+		if (r < 0)
+			return err_set(e, -r, "mounts[%zu].source: open %s: %s", i, m->source,
+				strerror(-r));
+	}
+	return 0;
+}
+
+/* The kernel's own words about a refused parameter, "e tmpfs: Bad value for 'size'". */
+static void read_fs_log(int fs, char *buf, size_t size)
+{
+	ssize_t n = read(fs, buf, size - 1);
+
+	buf[n > 0 ? n : 0] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+static int fs_option(int fs, const char *word)
+{
+	const char *eq = strchr(word, '=');
+	char key[64];
+
+	if (!eq)
+		return sys_fsconfig(fs, FSCONFIG_SET_FLAG, word, NULL, 0) < 0 ? -errno : 0;
+	if ((size_t)(eq - word) >= sizeof(key) || strlen(eq + 1) > FSCONFIG_VALUE_MAX)
+		return -ENAMETOOLONG;
+	memcpy(key, word, (size_t)(eq - word));
+	key[eq - word] = '\0';
+	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, eq + 1, 0) < 0 ? -errno : 0;
+}
+
+/* Engines write version 1's name for whatever the host has. */
+static const char *fs_type(const struct config_mount *m)
+{
+	return strcmp(m->type, "cgroup") == 0 ? "cgroup2" : m->type;
+}
+
+static int open_new(const struct config_mount *m, size_t i, struct err *e)
+{
+	AUTO_CLOSE int fs = sys_fsopen(fs_type(m), FSOPEN_CLOEXEC);
+	uint64_t attrs = m->options.top.set | m->options.all.set;
+	char why[256];
+	int fd;
+
+	if (fs < 0)
+		return err_set(e, errno, "mounts[%zu].type: %s: %s", i, m->type, strerror(errno));
+	if (m->source && sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source, 0) < 0)
+		return err_set(
+			e, errno, "mounts[%zu].source: %s: %s", i, m->source, strerror(errno));
+	for (size_t k = 0; k < m->options.data.n; k++) {
+		const char *word = m->options.data.v[k];
+		int r;
+
+		/* Set by runc on its own cgroup mounts; version 2 has no hierarchies to name. */
+		if (strcmp(m->type, "cgroup") == 0)
+			continue;
+		r = fs_option(fs, word);
+		if (r < 0) {
+			read_fs_log(fs, why, sizeof(why));
+			return err_set(e, -r, "mounts[%zu].options: \"%s\": %s%s%s", i, word,
+				strerror(-r), why[0] ? ": " : "", why);
+		}
+	}
+	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
+		int saved = errno;
+
+		read_fs_log(fs, why, sizeof(why));
+		return err_set(e, saved, "mounts[%zu]: mount %s: %s%s%s", i, m->type,
+			strerror(saved), why[0] ? ": " : "", why);
+	}
+	fd = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
+	return fd < 0 ? err_set(e, errno, "mounts[%zu]: mount %s: %s", i, m->type, strerror(errno))
+		      : fd;
+}
+
+/* Without a cgroup namespace of its own the container would see the whole tree: it gets its own
+ * directory instead. */
+static int open_cgroup_dir(const struct container *c, const struct config_mount *m)
+{
+	AUTO_CLOSE int fd = sys_open_tree(AT_FDCWD, "/sys/fs/cgroup", OPEN_TREE_CLOEXEC);
+	struct mount_options o = m->options;
+	AUTO_CLOSE int copy = -1;
+	struct statfs fs;
+	int r;
+
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC) {
+		fd_close(&fd);
+		fd = open("/sys/fs/cgroup/unified", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0 || !c->state->cgroup)
+		return -ENOENT;
+	copy = sys_open_tree(fd, c->state->cgroup + 1, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (copy < 0)
+		return -errno;
+	r = mount_apply(copy, &o);
+	return r < 0 ? r : TAKE_FD(copy);
+}
+
+static bool is_cgroup(const struct config_mount *m)
+{
+	return !m->options.bind &&
+	       (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
+}
+
+/* proc and sysfs must stand where the kernel's own paths say: behind a symlink they would leave
+ * their masks elsewhere. */
+static bool wants_real_directory(const struct config_mount *m)
+{
+	return !m->options.bind && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
+}
+
+static int make_file(int root, const char *path)
+{
+	char parent[PATH_BYTES_MAX];
+	AUTO_CLOSE int dir = -1;
+	AUTO_CLOSE int file = -1;
+	char name[256];
+	int r = path_split(path, parent, sizeof(parent), name);
+
+	if (r < 0)
+		return r;
+	dir = path_make_dirs_in_root(root, parent, 0755);
+	if (dir < 0)
+		return TAKE_FD(dir);
+	file = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return file < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* Open the place to mount on; make it when it is missing. */
+static int open_target(int root, const struct config_mount *m, bool is_dir)
+{
+	int flags = O_PATH;
+	int fd;
+	int r;
+
+	if (wants_real_directory(m))
+		flags |= O_DIRECTORY | O_NOFOLLOW;
+	fd = path_open_in_root(root, m->destination, flags, 0);
+	if (fd != -ENOENT)
+		return fd;
+	if (is_dir)
+		return path_make_dirs_in_root(root, m->destination, 0755);
+	r = make_file(root, m->destination);
+	return r < 0 ? r : path_open_in_root(root, m->destination, O_PATH, 0);
+}
+
+static int mount_one(const struct container *c, struct rootfs *r, size_t i, struct err *e)
+{
+	const struct config_mount *m = &c->config->mounts[i];
+	bool is_dir = !m->options.bind || c->binds[i].is_dir;
+	AUTO_CLOSE int target = open_target(r->root, m, is_dir);
+	AUTO_CLOSE int fd = -1;
+	int n;
+
+	if (target == -ENOTDIR && wants_real_directory(m))
+		return err_set(e, ENOTDIR,
+			"mounts[%zu].destination: %s must be a directory, not a symlink, in the "
+			"root file system",
+			i, m->destination);
+	if (target < 0)
+		return err_set(e, -target, "mounts[%zu].destination: open %s: %s", i,
+			m->destination, strerror(-target));
+	if (m->options.bind) {
+		fd = c->binds[i].fd;
+	} else if (is_cgroup(m) && !c->config->ns[NS_CGROUP].given) {
+		fd = open_cgroup_dir(c, m);
+		if (fd < 0)
+			return err_set(e, -fd, "mounts[%zu]: the container's cgroup: %s", i,
+				strerror(-fd));
+	} else {
+		struct mount_options rest = m->options;
+
+		fd = open_new(m, i, e);
+		if (fd < 0)
+			return TAKE_FD(fd);
+		rest.top = (struct mount_change){.propagation = rest.top.propagation};
+		rest.all = (struct mount_change){.propagation = rest.all.propagation};
+		n = mount_apply(fd, &rest);
+		if (n < 0)
+			return err_set(
+				e, -n, "mounts[%zu].options: propagation: %s", i, strerror(-n));
+	}
+	n = mount_attach(fd, target);
+	if (n < 0)
+		return err_set(e, -n, "mounts[%zu].destination: mount on %s: %s", i, m->destination,
+			strerror(-n));
+	return 0;
+}
+
+int rootfs_mount_all(const struct container *c, struct rootfs *r, struct err *e)
+{
+	for (size_t i = 0; i < c->config->n_mounts; i++) {
+		int n = mount_one(c, r, i, e);
+
+		if (n < 0)
+			return n;
+	}
+	return 0;
+}

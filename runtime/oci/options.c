@@ -1,0 +1,121 @@
+#include "runtime/oci/options.h"
+
+#include "lib/base/num.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_spec *find_long(
+	const struct option_spec *specs, size_t n, const char *name, size_t len)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strlen(specs[i].name) == len && strncmp(specs[i].name, name, len) == 0)
+			return &specs[i];
+	}
+	return NULL;
+}
+
+static const struct option_spec *find_short(const struct option_spec *specs, size_t n, char letter)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (letter && specs[i].letter == letter)
+			return &specs[i];
+	}
+	return NULL;
+}
+
+static int list_add(struct json_strv *list, const char *word)
+{
+	const char **more = realloc(list->v, (list->n + 2) * sizeof(char *));
+
+	if (!more)
+		return -ENOMEM;
+	more[list->n++] = word;
+	more[list->n] = NULL;
+	list->v = more;
+	return 0;
+}
+
+static int flag_value(const char *value, bool *ret)
+{
+	if (!value || strcmp(value, "true") == 0)
+		*ret = true;
+	else if (strcmp(value, "false") == 0)
+		*ret = false;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+static int store(const struct option_spec *s, const char *value, void *out, struct err *e)
+{
+	void *member = (char *)out + s->offset;
+	bool ignored;
+	uint64_t n;
+
+	switch (s->type) {
+	case OPTION_FLAG:
+		if (flag_value(value, member) < 0)
+			return err_set(e, EINVAL, "--%s: expected true or false, got \"%s\"",
+				s->name, value);
+		return 0;
+	case OPTION_STR:
+		memcpy(member, &value, sizeof(value));
+		return 0;
+	case OPTION_LIST:
+		return list_add(member, value) < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
+	case OPTION_U32:
+		if (num_parse_u64(value, strlen(value), UINT32_MAX, &n) < 0)
+			return err_set(
+				e, EINVAL, "--%s: expected a number, got \"%s\"", s->name, value);
+		*(uint32_t *)member = (uint32_t)n;
+		return 0;
+	case OPTION_IGNORE:
+		return 0;
+	case OPTION_REFUSE:
+		if (value && flag_value(value, &ignored) == 0 && !ignored)
+			return 0;
+		return err_set(e, ENOTSUP, "--%s: %s", s->name, s->help);
+	}
+	return 0;
+}
+
+int options_parse(const struct option_spec *specs, size_t n_specs, char **args, void *out,
+	char ***ret_rest, struct err *e)
+{
+	for (; *args && (*args)[0] == '-' && (*args)[1]; args++) {
+		const char *word = *args;
+		const char *value = NULL;
+		const struct option_spec *s;
+		bool wants_value;
+		int r;
+
+		if (strcmp(word, "--") == 0) {
+			args++;
+			break;
+		}
+		if (word[1] == '-') {
+			size_t len = strcspn(word + 2, "=");
+
+			s = find_long(specs, n_specs, word + 2, len);
+			value = word[2 + len] == '=' ? word + 2 + len + 1 : NULL;
+		} else {
+			s = word[2] == '\0' || word[2] == '=' ? find_short(specs, n_specs, word[1])
+							      : NULL;
+			value = s && word[2] == '=' ? word + 3 : NULL;
+		}
+		if (!s)
+			return err_set(e, EINVAL, "unknown option %s", word);
+		wants_value =
+			s->type == OPTION_STR || s->type == OPTION_LIST || s->type == OPTION_U32;
+		if (wants_value && !value)
+			value = *++args;
+		if (wants_value && !value)
+			return err_set(e, EINVAL, "--%s: expected a value", s->name);
+		r = store(s, value, out, e);
+		if (r < 0)
+			return r;
+	}
+	*ret_rest = args;
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* Command lines by table. */
+#ifndef SAMPAN_OCI_OPTIONS_H
+#define SAMPAN_OCI_OPTIONS_H
+
+#include "lib/base/err.h"
+#include "lib/util/json.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum option_type {
+	OPTION_FLAG,   /* bool */
+	OPTION_STR,    /* const char * */
+	OPTION_LIST,   /* struct json_strv: may be given again and again */
+	OPTION_U32,    /* uint32_t */
+	OPTION_IGNORE, /* a flag of runc's without meaning here */
+	OPTION_REFUSE, /* known, and refused by name */
+};
+
+struct option_spec {
+	const char *name; /* without dashes */
+	char letter;	  /* short form, or 0 */
+	enum option_type type;
+	size_t offset; /* of the member */
+	const char *help;
+};
+
+/*
+ * Read options up to the first word that is none (or "--"), into the struct at @out.
+ * @args: NULL-terminated; @ret_rest: the words behind
+ * Returns 0 or -EINVAL with @e filled.
+ */
+int options_parse(const struct option_spec *specs, size_t n_specs, char **args, void *out,
+	char ***ret_rest, struct err *e);
+
+#endif

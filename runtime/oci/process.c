@@ -1,0 +1,300 @@
+#include "runtime/oci/container.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/sys.h"
+#include "lib/util/path.h"
+#include "runtime/oci/creds.h"
+#include "runtime/oci/passwd.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* bytes read of an image's /etc/passwd: a line behind them names nobody */
+#define PASSWD_BYTES_MAX 65536
+
+/* linux/ioprio.h: IOPRIO_WHO_PROCESS, IOPRIO_CLASS_SHIFT */
+enum { IO_WHO_PROCESS = 1, IO_CLASS_SHIFT = 13 };
+
+/* The kernel's struct sched_attr; linux/sched/types.h clashes with sched.h of some libcs. */
+struct sched_attr_v1 {
+	uint32_t size;
+	uint32_t policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime;
+	uint64_t deadline;
+	uint64_t period;
+	uint32_t util_min;
+	uint32_t util_max;
+};
+
+static const char *env_find(const struct json_strv *env, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = env->n; i-- > 0;) {
+		if (strncmp(env->v[i], name, len) == 0 && env->v[i][len] == '=')
+			return env->v[i] + len + 1;
+	}
+	return NULL;
+}
+
+/* 0 if @path is a file that may be executed by someone; else what execve would say. */
+static int check_program(int root, const char *path)
+{
+	AUTO_CLOSE int fd = path_open_in_root(root, path, O_PATH, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -EACCES;
+}
+
+int process_prepare(const struct config_process *p, const char **ret_path, struct err *e)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *name = p->args.v[0];
+	const char *dirs = env_find(&p->env, "PATH");
+	int why = -ENOENT;
+	char *path;
+	int r;
+
+	*ret_path = name;
+	if (name[0] != '/' && strchr(name, '/'))
+		return 0; /* below the working directory, where execve looks */
+	if (name[0] == '/') {
+		r = check_program(root, name);
+		return r < 0 ? err_set(e, -r, "process.args[0]: exec %s: %s", name, strerror(-r))
+			     : 0;
+	}
+	for (dirs = dirs ? dirs : DEFAULT_PATH; *dirs; dirs += strspn(dirs, ":")) {
+		int len = (int)strcspn(dirs, ":");
+
+		if (asprintf(&path, "%.*s/%s", len, dirs, name) < 0)
+			return err_set(e, ENOMEM, "process.args[0]: out of memory");
+		dirs += len;
+		r = check_program(root, path);
+		if (r == 0) {
+			*ret_path = path;
+			return 0;
+		}
+		if (r == -EACCES)
+			why = r;
+		free(path);
+	}
+	/* Clients tell this case from others by runc's words. */
+	return err_set(e, -why, "process.args[0]: exec: \"%s\": %s", name,
+		why == -EACCES ? "permission denied" : "executable file not found in $PATH");
+}
+
+static int set_limits(const struct process_final *f, struct err *e)
+{
+	const struct config_process *p = f->process;
+
+	/* The runtime may have raised its own for a long list of mounts. */
+	if (f->nofile && setrlimit(RLIMIT_NOFILE, f->nofile) < 0)
+		return err_set(e, errno, "process.rlimits: restore: %s", strerror(errno));
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		struct rlimit l = {
+			.rlim_cur = p->rlimits[i].soft.v, .rlim_max = p->rlimits[i].hard.v};
+
+		if (setrlimit(p->rlimits[i].resource, &l) < 0)
+			return err_set(e, errno, "process.rlimits[%zu]: %s: %s", i,
+				p->rlimits[i].name, strerror(errno));
+	}
+	return 0;
+}
+
+static int set_scheduling(const struct process_final *f, struct err *e)
+{
+	const struct config_process *p = f->process;
+	const struct config_scheduler *s = &p->scheduler;
+	struct sched_attr_v1 attr = {.size = sizeof(attr),
+		.policy = s->policy,
+		.flags = s->flags,
+		.nice = s->nice,
+		.priority = (uint32_t)s->priority,
+		.runtime = s->runtime.v,
+		.deadline = s->deadline.v,
+		.period = s->period.v};
+
+	if (s->given && syscall(SYS_sched_setattr, 0, &attr, 0) < 0)
+		return err_set(e, errno, "process.scheduler: %s", strerror(errno));
+	if (p->io_priority_given && syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0,
+					    p->io_class << IO_CLASS_SHIFT | p->io_priority) < 0)
+		return err_set(e, errno, "process.ioPriority: %s", strerror(errno));
+	if (f->personality != UINT64_MAX && personality(f->personality) < 0)
+		return err_set(e, errno, "linux.personality: %s", strerror(errno));
+	return 0;
+}
+
+static int set_apparmor(const struct process_final *f, struct err *e)
+{
+	const char *profile = f->process->apparmor_profile;
+	char line[512];
+	int r;
+
+	if (!profile || !profile[0])
+		return 0;
+	snprintf(line, sizeof(line), "exec %s", profile);
+	r = io_write_file_at(f->host_proc, "self/attr/apparmor/exec", line);
+	if (r == -ENOENT)
+		return err_set(e, ENOTSUP,
+			"process.apparmorProfile: AppArmor is not available in this kernel");
+	return r < 0 ? err_set(e, -r, "process.apparmorProfile: %s: %s", profile, strerror(-r)) : 0;
+}
+
+/* The working directory, reached from the container's root and by no magic link: a path like
+ * /proc/self/fd/7 cannot lead to a descriptor that came along. */
+static int enter_cwd(const char *cwd)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int dir = path_open_in_root(root, cwd, O_PATH | O_DIRECTORY, 0);
+
+	if (dir < 0)
+		return dir;
+	return fchdir(dir) < 0 ? -errno : 0;
+}
+
+/* So that the program can open /dev/stderr when its user is not ours. What refuses stays. */
+static void give_stdio(uint32_t uid)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		if (fstat(fd, &st) < 0 || st.st_uid == uid ||
+			(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+			continue;
+		(void)!fchown(fd, uid, (gid_t)-1);
+	}
+}
+
+/* The environment, with LISTEN_FDS and HOME where they are due. The strings live until execve. */
+static char **make_env(const struct process_final *f)
+{
+	const struct json_strv *given = &f->process->env;
+	char **env = calloc(given->n + 4, sizeof(char *));
+	static char passwd[PASSWD_BYTES_MAX];
+	static char home[PATH_BYTES_MAX] = "/";
+	size_t n = 0;
+
+	if (!env)
+		return NULL;
+	if (given->n)
+		memcpy(env, given->v, given->n * sizeof(char *));
+	n = given->n;
+	if (f->listen_fds) {
+		if (asprintf(&env[n++], "LISTEN_FDS=%u", f->listen_fds) < 0 ||
+			!(env[n++] = strdup("LISTEN_PID=1")))
+			return NULL;
+	}
+	if (!env_find(given, "HOME")) {
+		AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		AUTO_CLOSE int fd =
+			path_open_in_root(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+		struct stat st;
+		ssize_t len = 0;
+
+		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+			len = io_read_all(fd, passwd, sizeof(passwd));
+		if (len > 0)
+			(void)passwd_find_home(
+				passwd, (size_t)len, f->process->uid, home, sizeof(home));
+		if (asprintf(&env[n++], "HOME=%s", home) < 0)
+			return NULL;
+	}
+	return env;
+}
+
+/* From here on no descriptor of the runtime is open but @keep: no path, however odd, can lead
+ * through one. */
+static int drop_descriptors(const struct process_final *f, int *keep, struct err *e)
+{
+	const unsigned last = 3 + f->preserve_fds;
+
+	for (unsigned fd = 3; fd < last; fd++) {
+		if (fd_set_cloexec((int)fd, 0) < 0)
+			return err_set(e, errno, "--preserve-fds: descriptor %u is not open", fd);
+	}
+	if (dup3(*keep, (int)last, O_CLOEXEC) < 0 && *keep != (int)last)
+		return err_set(e, errno, "close descriptors: %s", strerror(errno));
+	*keep = (int)last;
+	if (sys_close_range(last + 1, ~0U, 0) < 0)
+		return err_set(e, errno, "close descriptors: %s", strerror(errno));
+	return 0;
+}
+
+static int load_filter(const struct process_final *f, struct err *e)
+{
+	int r = f->filter ? seccomp_load_filter(f->filter) : 0;
+
+	return r < 0 ? err_set(e, -r, "linux.seccomp: load the filter: %s", strerror(-r)) : 0;
+}
+
+/* A filter may be loaded by CAP_SYS_ADMIN or with no_new_privs: with the latter it is the very last
+ * thing, without it the last before the capabilities go. */
+static int become_user(const struct process_final *f, struct err *e)
+{
+	const struct config_process *p = f->process;
+	int r;
+
+	if (p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return err_set(e, errno, "process.noNewPrivileges: %s", strerror(errno));
+	r = creds_limit_bounding(&p->caps);
+	if (r < 0)
+		return err_set(e, -r, "process.capabilities.bounding: %s", strerror(-r));
+	r = creds_set_ids(p, e);
+	if (r == 0 && !p->no_new_privs)
+		r = load_filter(f, e);
+	if (r == 0)
+		r = creds_set_caps(&p->caps, e);
+	if (r == 0 && p->no_new_privs)
+		r = load_filter(f, e);
+	return r;
+}
+
+int process_execute(const struct process_final *f, int *keep, struct err *e)
+{
+	const struct config_process *p = f->process;
+	char *const *args;
+	char **env = make_env(f);
+	int r;
+
+	if (!env)
+		return err_set(e, ENOMEM, "process.env: out of memory");
+	memcpy(&args, &p->args.v, sizeof(args)); /* execve changes nothing */
+	r = set_scheduling(f, e);
+	if (r == 0)
+		r = set_apparmor(f, e);
+	if (r < 0)
+		return r;
+	if (p->uid != 0)
+		give_stdio(p->uid);
+	r = enter_cwd(p->cwd);
+	if (r < 0)
+		return err_set(e, -r, "process.cwd: %s: %s", p->cwd, strerror(-r));
+	umask(p->umask.set ? (mode_t)p->umask.v : 022);
+	r = drop_descriptors(f, keep, e);
+	/* After the descriptors: a limit below their numbers would be in the way. */
+	if (r == 0)
+		r = set_limits(f, e);
+	if (r == 0)
+		r = become_user(f, e);
+	if (r < 0)
+		return r;
+	execve(f->path, args, env);
+	return err_set(e, errno, "process.args[0]: exec %s: %s", f->path, strerror(errno));
+}

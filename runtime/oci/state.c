@@ -1,0 +1,325 @@
+#include "runtime/oci/state.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "lib/base/sys.h"
+#include "runtime/oci/cgroup.h"
+#include "runtime/oci/config.h"
+#include "runtime/oci/limits.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define AT(member) offsetof(struct state, member)
+
+static int read_annotations(const struct json_at *at, void *out, struct err *e)
+{
+	(void)e;
+	((struct state *)out)->annotations = at->val;
+	return 0;
+}
+
+static const struct json_field state_fields[] = {
+	{"id", JSON_STR, NULL, AT(id), JSON_REQUIRED},
+	{"bundle", JSON_STR, NULL, AT(bundle), JSON_REQUIRED},
+	{"rootfs", JSON_STR, NULL, AT(rootfs), JSON_REQUIRED},
+	{"created", JSON_STR, NULL, AT(created), JSON_REQUIRED},
+	{"cgroup", JSON_STR, NULL, AT(cgroup), 0},
+	{"namespaces", JSON_U32, NULL, AT(namespaces), 0},
+	{"pid", JSON_OPT_I64, NULL, AT(pid), 0},
+	{"startTime", JSON_OPT_U64, NULL, AT(start_time), 0},
+	{"poststart", JSON_BOOL, NULL, AT(has_poststart), 0},
+	{"poststop", JSON_BOOL, NULL, AT(has_poststop), 0},
+	{"annotations", JSON_OBJECT, read_annotations, 0, 0},
+};
+
+int state_open_root(const char *root, struct err *e)
+{
+	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT) {
+		char path[PATH_MAX];
+
+		/* All parents: --root may lie in a fresh /run. */
+		for (size_t i = 1; root[i] && i < sizeof(path) - 1; i++) {
+			if (root[i] != '/')
+				continue;
+			memcpy(path, root, i);
+			path[i] = '\0';
+			(void)mkdir(path, 0711);
+		}
+		(void)mkdir(root, 0700);
+		fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	return fd < 0 ? err_set(e, errno, "open the state directory %s: %s", root, strerror(errno))
+		      : fd;
+}
+
+int state_check_id(const char *id, struct err *e)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-.";
+	size_t len = strlen(id);
+
+	if (len == 0 || len > OCI_ID_BYTES_MAX || strspn(id, allowed) != len ||
+		strcmp(id, ".") == 0 || strcmp(id, "..") == 0 || id[0] == '.')
+		return err_set(e, EINVAL,
+			"container id \"%s\": expected letters, digits and _+-. (at most %d)", id,
+			OCI_ID_BYTES_MAX);
+	return 0;
+}
+
+int state_open_dir(int rootfd, const char *id, struct err *e)
+{
+	int fd;
+
+	if (state_check_id(id, e) < 0)
+		return -e->code;
+	fd = openat(rootfd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return err_set(e, ENOENT, "container %s does not exist", id);
+	return fd < 0 ? err_set(e, errno, "open the state of %s: %s", id, strerror(errno)) : fd;
+}
+
+int state_make_dir(int rootfd, const char *id, struct err *e)
+{
+	if (state_check_id(id, e) < 0)
+		return -e->code;
+	if (mkdirat(rootfd, id, 0700) < 0)
+		return errno == EEXIST ? err_set(e, EEXIST, "container %s already exists", id)
+				       : err_set(e, errno, "make the state directory of %s: %s", id,
+						 strerror(errno));
+	return state_open_dir(rootfd, id, e);
+}
+
+static void ignore_key(void *arg, const char *path)
+{
+	(void)arg;
+	(void)path;
+}
+
+int state_load(struct state *s, int dirfd, struct err *e)
+{
+	const struct json_ctx ctx = {.arena = &s->arena, .unknown = ignore_key};
+	struct json_at top = {.ctx = &ctx};
+	size_t len;
+
+	*s = (struct state){0};
+	s->doc = json_load_at(dirfd, "state.json", OCI_STATE_BYTES_MAX, &s->text, &len, e);
+	if (!s->doc)
+		return -e->code;
+	top.val = yyjson_doc_get_root(s->doc);
+	return json_object(&top, FIELDS(state_fields), s, e);
+}
+
+void state_free(struct state *s)
+{
+	yyjson_doc_free(s->doc);
+	free(s->text);
+	arena_free(&s->arena);
+	*s = (struct state){0};
+}
+
+static void add_annotations(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_val *annotations)
+{
+	if (annotations)
+		yyjson_mut_obj_add_val(
+			doc, obj, "annotations", yyjson_val_mut_copy(doc, annotations));
+}
+
+int state_save(const struct state *s, int dirfd, struct err *e)
+{
+	static const char part[] = "state.json.part";
+	AUTO_CLOSE int fd = -1;
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *o = yyjson_mut_obj(doc);
+	char *text;
+	size_t len;
+	int r;
+
+	yyjson_mut_doc_set_root(doc, o);
+	yyjson_mut_obj_add_str(doc, o, "id", s->id);
+	yyjson_mut_obj_add_str(doc, o, "bundle", s->bundle);
+	yyjson_mut_obj_add_str(doc, o, "rootfs", s->rootfs);
+	yyjson_mut_obj_add_str(doc, o, "created", s->created);
+	if (s->cgroup)
+		yyjson_mut_obj_add_str(doc, o, "cgroup", s->cgroup);
+	yyjson_mut_obj_add_uint(doc, o, "namespaces", s->namespaces);
+	yyjson_mut_obj_add_int(doc, o, "pid", s->pid.v);
+	yyjson_mut_obj_add_uint(doc, o, "startTime", s->start_time.v);
+	yyjson_mut_obj_add_bool(doc, o, "poststart", s->has_poststart);
+	yyjson_mut_obj_add_bool(doc, o, "poststop", s->has_poststop);
+	add_annotations(doc, o, s->annotations);
+	text = yyjson_mut_write(doc, YYJSON_WRITE_NOFLAG, &len);
+	yyjson_mut_doc_free(doc);
+	if (!text)
+		return err_set(e, ENOMEM, "write state.json: out of memory");
+	fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : io_write_all(fd, text, len);
+	free(text);
+	if (r == 0 && renameat(dirfd, part, dirfd, "state.json") < 0)
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "write state.json: %s", strerror(-r)) : 0;
+}
+
+int state_remove(int rootfd, const char *id)
+{
+	AUTO_CLOSE int fd = openat(rootfd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dup = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	DIR *dir = dup < 0 ? NULL : fdopendir(dup);
+	struct dirent *d;
+
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((d = readdir(dir))) {
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			(void)unlinkat(fd, d->d_name, 0);
+	}
+	closedir(dir);
+	return unlinkat(rootfd, id, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int process_start_time(pid_t pid, uint64_t *ret_time, bool *ret_zombie)
+{
+	char path[64];
+	char buf[1024];
+	const char *p;
+	unsigned long long time;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) < 0)
+		return -ESRCH;
+	/* The name in field 2 may hold anything, ")" too: the last one closes it. */
+	p = strrchr(buf, ')');
+	if (!p || p[1] != ' ')
+		return -ESRCH;
+	*ret_zombie = p[2] == 'Z' || p[2] == 'X';
+	p += 2;
+	for (int field = 3; field < 22 && p; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	if (!p || sscanf(p, "%llu", &time) != 1)
+		return -ESRCH;
+	*ret_time = time;
+	return 0;
+}
+
+int state_open_process(const struct state *s)
+{
+	AUTO_CLOSE int fd = -1;
+	uint64_t time;
+	bool zombie;
+
+	if (s->pid.v <= 0)
+		return -ESRCH;
+	/* The descriptor first: after it is open the number cannot change hands unnoticed. */
+	fd = sys_pidfd_open((pid_t)s->pid.v, 0);
+	if (fd < 0)
+		return -errno;
+	if (process_start_time((pid_t)s->pid.v, &time, &zombie) < 0 || zombie ||
+		time != s->start_time.v)
+		return -ESRCH;
+	return TAKE_FD(fd);
+}
+
+static int start_address(int dirfd, struct sockaddr_un *addr)
+{
+	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+	/* Through the descriptor: ROOT/ID may be longer than the 108 bytes an address has. */
+	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/start", dirfd);
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+}
+
+int state_connect_start(int dirfd)
+{
+	struct sockaddr_un addr;
+	AUTO_CLOSE int fd = start_address(dirfd, &addr);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int state_listen_start(int dirfd)
+{
+	struct sockaddr_un addr;
+	AUTO_CLOSE int fd = start_address(dirfd, &addr);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static bool is_frozen(const struct state *s)
+{
+	AUTO_CLOSE int root = -1;
+	AUTO_CLOSE int fd = -1;
+
+	if (!s->cgroup || !s->cgroup[0])
+		return false;
+	root = cgroup_open_root();
+	if (root >= 0)
+		fd = openat(root, s->cgroup + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd >= 0 && cgroup_frozen(fd) == 1;
+}
+
+enum container_status state_status(const struct state *s, int dirfd)
+{
+	AUTO_CLOSE int process = -1;
+	AUTO_CLOSE int start = -1;
+
+	if (s->pid.v == 0)
+		return STATUS_CREATING;
+	process = state_open_process(s);
+	if (process < 0)
+		return STATUS_STOPPED;
+	/* The waiting process drops a connection that asks for nothing. */
+	start = state_connect_start(dirfd);
+	if (start >= 0)
+		return STATUS_CREATED;
+	return is_frozen(s) ? STATUS_PAUSED : STATUS_RUNNING;
+}
+
+const char *state_status_name(enum container_status status)
+{
+	static const char *const names[] = {
+		[STATUS_CREATING] = "creating",
+		[STATUS_CREATED] = "created",
+		[STATUS_RUNNING] = "running",
+		[STATUS_PAUSED] = "paused",
+		[STATUS_STOPPED] = "stopped",
+	};
+
+	return names[status];
+}
+
+char *state_print(const struct state *s, enum container_status status, bool extra, size_t *ret_len)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *o = yyjson_mut_obj(doc);
+	char *text;
+
+	yyjson_mut_doc_set_root(doc, o);
+	yyjson_mut_obj_add_str(doc, o, "ociVersion", "1.2.0");
+	yyjson_mut_obj_add_str(doc, o, "id", s->id);
+	yyjson_mut_obj_add_int(doc, o, "pid", status == STATUS_STOPPED ? 0 : s->pid.v);
+	yyjson_mut_obj_add_str(doc, o, "status", state_status_name(status));
+	yyjson_mut_obj_add_str(doc, o, "bundle", s->bundle);
+	if (extra) {
+		yyjson_mut_obj_add_str(doc, o, "rootfs", s->rootfs);
+		yyjson_mut_obj_add_str(doc, o, "created", s->created);
+		yyjson_mut_obj_add_str(doc, o, "owner", "");
+	}
+	add_annotations(doc, o, s->annotations);
+	text = yyjson_mut_write(doc, extra ? YYJSON_WRITE_PRETTY_TWO_SPACES : 0, ret_len);
+	yyjson_mut_doc_free(doc);
+	return text;
+}
