@@ -56,7 +56,7 @@ class Archive:
         debian = f"greeter_{version}.debian.tar.xz"
         pool = {
             orig: tar("gz", {"greeter/greeting": content}),
-            debian: tar("xz", {"debian/patches/series": "fix\n", "debian/patches/fix": PATCH}),
+            debian: tar("xz", {"debian/patches/series": "fix\n", "debian/patches/fix": PATCH, "debian/v": version}),
             f"greeter_{version}.dsc": b"nobody reads it\n",
         }
         for name, data in pool.items():

@@ -63,6 +63,11 @@ def test_two_builds_give_the_same_bytes(tmp_path, name):
     assert isinstance(first, bytes) and first == second
 
 
+def test_entries_are_sorted_whatever_the_file_system_says(tmp_path):
+    names = list(listing(Source(tmp_path / "one").pack()))
+    assert names == sorted(names)
+
+
 def test_one_changed_byte_changes_the_archive(tmp_path):
     source = Source(tmp_path / "one")
     first = source.pack()
