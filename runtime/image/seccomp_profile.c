@@ -74,7 +74,10 @@ static int condition_holds(const struct seccomp_target *t, yyjson_val *cond, int
 	size_t i, n, j, m;
 	int any = 0;
 
-	if (cond && !yyjson_is_null(cond) && !yyjson_is_obj(cond))
+	/* No condition is always met, and never excludes. yyjson's loops take no NULL. */
+	if (!cond || yyjson_is_null(cond))
+		return includes;
+	if (!yyjson_is_obj(cond))
 		return -EINVAL;
 	yyjson_obj_foreach(cond, i, n, key, v)
 	{
@@ -142,7 +145,7 @@ static int add_architectures(yyjson_val *map, const struct seccomp_target *t, yy
 	yyjson_mut_val *out, struct err *e)
 {
 	const char *native = NULL;
-	yyjson_val *entry, *sub;
+	yyjson_val *entry, *subs, *sub;
 	size_t i, n, j, m;
 
 	for (size_t a = 0; a < sizeof(architectures) / sizeof(architectures[0]); a++) {
@@ -154,7 +157,10 @@ static int add_architectures(yyjson_val *map, const struct seccomp_target *t, yy
 		if (!native || !yyjson_equals_str(yyjson_obj_get(entry, "architecture"), native))
 			continue;
 		yyjson_mut_arr_add_str(doc, out, native);
-		yyjson_arr_foreach(yyjson_obj_get(entry, "subArchitectures"), j, m, sub)
+		subs = yyjson_obj_get(entry, "subArchitectures");
+		if (!yyjson_is_arr(subs))
+			return 0;
+		yyjson_arr_foreach(subs, j, m, sub)
 		{
 			yyjson_mut_arr_append(out, yyjson_val_mut_copy(doc, sub));
 		}
@@ -170,20 +176,23 @@ yyjson_mut_val *seccomp_profile_resolve(const char *profile, size_t len,
 	yyjson_mut_val *arches = yyjson_mut_arr(doc);
 	yyjson_mut_val *rules = yyjson_mut_arr(doc);
 	struct document in;
-	yyjson_val *action, *ret;
+	yyjson_val *action, *ret, *map, *list;
 	int r = document_parse_copy(&in, profile, len, "seccomp profile", e);
 
 	if (r < 0)
 		return NULL;
 	action = yyjson_obj_get(in.root.val, "defaultAction");
 	ret = yyjson_obj_get(in.root.val, "defaultErrnoRet");
-	if (!yyjson_is_str(action))
-		r = err_set(e, EINVAL, "seccomp profile: defaultAction: is missing");
+	map = yyjson_obj_get(in.root.val, "archMap");
+	list = yyjson_obj_get(in.root.val, "syscalls");
+	if (!yyjson_is_str(action) || !yyjson_is_arr(map) || !yyjson_is_arr(list))
+		r = err_set(e, EINVAL,
+			"seccomp profile: defaultAction, archMap or syscalls is missing");
 	if (r == 0)
 		r = add_architectures(
 			yyjson_obj_get(in.root.val, "archMap"), target, doc, arches, e);
 	if (r == 0)
-		r = add_rules(yyjson_obj_get(in.root.val, "syscalls"), target, doc, rules, e);
+		r = add_rules(list, target, doc, rules, e);
 	if (r == 0) {
 		yyjson_mut_obj_add_val(doc, out, "defaultAction", yyjson_val_mut_copy(doc, action));
 		if (ret)

@@ -45,7 +45,8 @@ static int parse_line(struct span text, size_t n, struct line *ret)
 		if (colon)
 			text = (struct span){colon + 1, text.len - len - 1};
 	}
-	if (ret->field[0].len == 0 || parse_id(ret->field[2], &ret->id) < 0)
+	if (ret->field[0].len == 0 || ret->field[0].s[0] == '#' ||
+		parse_id(ret->field[2], &ret->id) < 0)
 		return -EINVAL;
 	return n == PASSWD_FIELDS ? parse_id(ret->field[3], &ret->gid) : 0;
 }
