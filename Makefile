@@ -41,12 +41,12 @@ install = $(Q)build/host-packages.sh $(PACKAGES_$1)
 
 all: ## kernel, initramfs and application for ARCH, in out/<arch>/ (the default)
 	$(call install,all)
-	$(Q)build/steps.py kernel initramfs app
+	$(Q)build/steps.py kernel initramfs app sbom
 	@ls -lL $(OUT)/kernel $(OUT)/initramfs.cpio.zst | awk '{ printf "%7.2f MB  %s\n", $$5 / 1e6, $$NF }'
 
 run: ## boot it in QEMU with APP in it, the console on this terminal; prints the container's URL
 	$(call install,run)
-	$(Q)build/steps.py kernel initramfs app
+	$(Q)build/steps.py kernel initramfs app sbom
 	$(Q)board/run.sh $(RUN_FLAGS)
 
 image: ## out/<arch>/disk.raw, a bootable disk, and sampan.efi, the system as one EFI file
@@ -97,6 +97,9 @@ PACKED := busybox e2fsprogs dropbear
 $(OUT)/initramfs.cpio.zst: rootfs/initramfs.list rootfs/pack.py $(shell find rootfs/skeleton) \
 		$(PROGRAMS_$(ARCH)) $(PACKED:%=$(OUT)/keys/%)
 	$(Q)rootfs/pack.py $< $@ 'OUT=$(OUT)'
+
+$(OUT)/sbom.spdx.json: rootfs/sources.lock build/sbom.py $(OUT)/keys/kernel
+	$(Q)build/sbom.py $(ARCH) $@
 
 # When APP names another file than last time, the application is packed again.
 $(OUT)/app.source: FORCE

@@ -45,10 +45,11 @@ COMMANDS = {
         f"make out/{ARCH}/initramfs.cpio.zst",
         "rootfs/pack.py",
     ),
+    "sbom": (["kernel"], f"make out/{ARCH}/sbom.spdx.json", "build/sbom.py"),
     "host-tools": ([], "make host-tools", "runtime/image/main.c"),
     "app": (["host-tools", "busybox-web"], f"make out/{ARCH}/app.cpio", "examples/web"),
     "image": (
-        ["kernel", "initramfs", "app", "systemd-boot"] + (["grub"] if ARCH == "x86_64" else []),
+        ["kernel", "initramfs", "app", "sbom", "systemd-boot"] + (["grub"] if ARCH == "x86_64" else []),
         f"make out/{ARCH}/disk.raw",
         "images/build.py",
     ),
