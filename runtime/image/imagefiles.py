@@ -52,7 +52,7 @@ def hardlink(name, target, **fields):
 
 def tar(*entries, form=tarfile.PAX_FORMAT):
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=form) as archive:
+    with tarfile.open(fileobj=out, mode="w", format=form, errors="surrogateescape") as archive:
         for info, data in entries:
             archive.addfile(info, io.BytesIO(data) if info.size else None)
     return out.getvalue()

@@ -91,6 +91,8 @@ VARIETY = (
     hardlink("bin/su2", "bin/su"),
     entry("run/fifo", tarfile.FIFOTYPE, mode=0o620),
     entry("ünïcode/名前", data=b"x", uid=1000, gid=1000, mtime=1234567890.5),
+    symlink("größe", "ünïcode/名前"),
+    hardlink("ünïcode/zwei", "ünïcode/名前"),
     entry("a" * 120 + "/" + "b" * 120, data=b"long"),
 )
 

@@ -8,7 +8,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
-#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -439,6 +438,8 @@ static int unpack_entries(struct tree *tree, struct archive *a, struct reader *r
 		struct item it = {
 			.tree = tree, .reader = rd, .archive = a, .entry = entry, .path = path};
 
+		/* In a C locale libarchive cannot convert UTF-8 (ARCHIVE_WARN) and gives the bytes
+		 * as they stand, which is what a file name is. */
 		if (!raw)
 			return err_set(e, EINVAL, "an entry's name is no text");
 		r = clean_name(raw, path, sizeof(path), e);
@@ -464,10 +465,6 @@ int layer_unpack(
 	struct tree *tree, struct stream *stream, struct layer_policy *policy, struct err *e)
 {
 	struct reader rd = {.stream = stream, .e = e};
-	/* libarchive hands names out in the thread's charset; a C locale would lose all but ASCII.
-	 */
-	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-	locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
 	struct archive *a = archive_read_new();
 	int r;
 
@@ -482,10 +479,6 @@ int layer_unpack(
 		else
 			r = unpack_entries(tree, a, &rd, policy, e);
 		archive_read_free(a);
-	}
-	if (utf8) {
-		uselocale(before);
-		freelocale(utf8);
 	}
 	return r;
 }

@@ -49,6 +49,14 @@ def test_a_packed_application_has_what_init_expects(tmp_path):
     assert json.loads((files / "containers/app/config.json").read_text())["hostname"] == "app"
 
 
+@pytest.mark.parametrize("signal, written", [("SIGRTMIN+3", "37"), ("9", "9"), ("QUIT", "QUIT")])
+def test_the_stop_signal_may_be_written_in_any_way(tmp_path, signal, written):
+    config = {"Cmd": ["/x"], "StopSignal": signal}
+    image = write_tar(tmp_path / "app.tar", Image(tar(*VARIETY), config=config).layout())
+    files = cpio_files(pack(image, tmp_path / "a.cpio"), tmp_path / "x")
+    assert f"\nstop-signal={written}\n" in (files / "etc/services/app").read_text()
+
+
 def erofs_mode(path, nid):
     """i_mode of an inode; dump.erofs leaves setuid and sticky bits out. Source: kernel erofs_fs.h."""
     data = path.read_bytes()

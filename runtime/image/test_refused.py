@@ -14,6 +14,7 @@ from imagefiles import (
     Image,
     compress,
     digest_of,
+    encode,
     entry,
     folder,
     hardlink,
@@ -144,6 +145,23 @@ def test_a_changed_byte_in_any_blob_is_refused(tmp_path, place, which, at):
     refused(write_folder(tmp_path / "layout", files), place)
 
 
+@pytest.mark.parametrize("which", ["config", "manifest", "nested index"])
+def test_a_document_that_means_something_else_is_refused(tmp_path, place, which):
+    image = Image(tar(*VARIETY))
+    nested = image.blob(f"{KIND}.index.v1+json", encode({"manifests": [image.manifest()]}))
+    files = image.layout([nested])
+    # all of them are still understood
+    old, new = {
+        "config": (b"/bin/true", b"/bin/evil"),
+        "manifest": (b'{"schemaVersion": 2, "config', b'{"schemaVersion":\t2, "config'),
+        "nested index": (b'{"manifests": ', b'{"manifests":\t'),
+    }[which]
+    changed = {n: d.replace(old, new) if n != "index.json" else d for n, d in files.items()}
+    assert changed != files
+    line = refused(write_folder(tmp_path / "layout", changed), place)
+    assert "content does not match its digest" in line
+
+
 @pytest.mark.parametrize("which", ["config", "lower layer", "upper layer"])
 @pytest.mark.parametrize("change", ["shorter", "longer", "missing", "a directory"])
 def test_a_blob_of_another_size_is_refused(tmp_path, place, which, change):
@@ -256,8 +274,9 @@ def test_a_layer_packed_in_another_way_than_it_says_is_refused(tmp_path, place):
     image = Image(tar(*VARIETY), packing="zstd")
     image.media = [f"{KIND}.layer.v1.tar+gzip"]
     assert "media type" in refused(write_folder(tmp_path / "a", image.layout()), place)
-    image = Image(compress(tar(*VARIETY), "gzip"))
-    refused(write_folder(tmp_path / "b", image.layout()), place)
+    image = Image(tar(*VARIETY))
+    image.packed = [compress(image.packed[0], "gzip")]
+    assert "packed twice" in refused(write_folder(tmp_path / "b", image.layout()), place)
 
 
 def test_a_config_with_another_number_of_layers_is_refused(tmp_path, place):

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 from imagefiles import (
@@ -53,7 +54,13 @@ def test_every_form_of_an_image_gives_the_same_tree(tmp_path, place):
     trees = {name: snapshot(unpack(path, place / name)) for name, path in forms.items()}
     for name, tree in trees.items():
         assert tree == trees["folder"], name
-    assert len(trees["folder"]) == 16
+    assert len(trees["folder"]) == 18
+
+
+def test_names_that_are_no_utf8_are_kept(tmp_path, place):
+    latin = entry("gr\udcfc\udcdfe")
+    root = unpack(layout(tmp_path, tar(latin, form=tarfile.GNU_FORMAT)), place / "b")
+    assert os.listdir(os.fsencode(root)) == [b"gr\xfc\xdfe"]
 
 
 @pytest.mark.parametrize("packing", [None, "gzip", "zstd"])
@@ -71,6 +78,8 @@ def test_owners_modes_links_and_times_are_as_in_the_layer(tmp_path, place):
     assert (tree["tmp"]["mode"], tree["tmp"]["uid"], tree["tmp"]["gid"]) == ("0o41777", 5, 6)
     assert tree["run/fifo"]["mode"] == "0o10620"
     assert tree["ünïcode/名前"]["mtime"] == 1234567890500000000
+    assert tree["größe"]["target"] == "ünïcode/名前"
+    assert tree["ünïcode/名前"]["same as"] == tree["ünïcode/zwei"]["same as"]
     # directories get theirs although files were made in them afterwards
     assert (tree["."]["mtime"], tree["etc"]["mtime"]) == (1100000000 * 10**9, 1200000000 * 10**9)
     # and one that no entry describes has one that does not depend on the day
@@ -154,6 +163,12 @@ def test_an_upper_layer_changes_the_type_of_what_is_below(tmp_path, place):
     assert (root / "d").read_bytes() == b"a file now"
     # a directory replaces a symlink to a directory, it is not put through it
     assert not (root / "l").is_symlink() and names(root) == ["d", "f", "f/x", "l", "l/in"]
+
+
+def test_what_replaces_a_directory_in_use_is_what_later_entries_go_to(tmp_path, place):
+    layer = tar(folder("d"), symlink("l", "d"), entry("l/old"), folder("l"), entry("l/new"))
+    root = unpack(layout(tmp_path, layer), place / "b")
+    assert names(root) == ["d", "d/old", "l", "l/new"]
 
 
 def test_a_directory_over_a_directory_keeps_the_files_and_takes_the_metadata(tmp_path, place):
