@@ -9,12 +9,20 @@
 static const char *log_program = "sampan";
 static int log_fd = 2;
 static int log_kmsg;
+static void (*log_sink)(const char *line, size_t len);
 
 void log_open(const char *program, int fd, int kmsg)
 {
 	log_program = program;
 	log_fd = fd;
 	log_kmsg = kmsg;
+	log_sink = NULL;
+}
+
+void log_open_sink(const char *program, void (*sink)(const char *line, size_t len))
+{
+	log_open(program, -1, 0);
+	log_sink = sink;
 }
 
 void log_write(enum log_level level, const char *fmt, ...)
@@ -40,6 +48,9 @@ void log_write(enum log_level level, const char *fmt, ...)
 		len = sizeof(line) - 2;
 	line[len] = '\n';
 	/* Nobody is left to tell when the log itself fails. */
-	(void)io_write_all(log_fd, line, len + 1);
+	if (log_sink)
+		log_sink(line, len + 1);
+	else
+		(void)io_write_all(log_fd, line, len + 1);
 	errno = saved;
 }

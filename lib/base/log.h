@@ -6,6 +6,8 @@
 #ifndef SAMPAN_BASE_LOG_H
 #define SAMPAN_BASE_LOG_H
 
+#include <stddef.h>
+
 /* syslog(3) priorities, the ones in use */
 enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
@@ -19,6 +21,11 @@ enum log_level { LOG_LEVEL_ERROR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LO
  * @kmsg: non-zero when @fd is /dev/kmsg
  */
 void log_open(const char *program, int fd, int kmsg);
+
+/*
+ * Hand each line, its newline included, to a function instead of a descriptor. It must not log.
+ */
+void log_open_sink(const char *program, void (*sink)(const char *line, size_t len));
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
