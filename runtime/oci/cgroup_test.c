@@ -1,0 +1,236 @@
+#include "runtime/oci/cgroup.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <cmocka.h>
+
+/* A directory that stands for a cgroup: its files take whatever is written. */
+static char dir[] = "/tmp/cgroup_test.XXXXXX";
+static int dirfd_ = -1;
+
+static const char *const files[] = {"memory.max", "memory.low", "memory.swap.max", "cpu.weight",
+	"cpu.max", "cpu.max.burst", "cpu.idle", "cpuset.cpus", "cpuset.mems", "pids.max", "io.max",
+	"io.weight", "hugetlb.2MB.max", "rdma.max", "memory.high"};
+
+static int make_dir(void **state)
+{
+	(void)state;
+	if (!mkdtemp(dir))
+		return -1;
+	dirfd_ = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dirfd_ < 0 ? -1 : 0;
+}
+
+static int make_files(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		close(openat(dirfd_, files[i], O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600));
+	return 0;
+}
+
+static int drop_dir(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		unlinkat(dirfd_, files[i], 0);
+	fd_close(&dirfd_);
+	return rmdir(dir);
+}
+
+/* What was written to a file; files that are not named in a test must stay empty. */
+static const char *content(const char *file)
+{
+	static char buf[256];
+
+	assert_true(io_read_file_at(dirfd_, file, buf, sizeof(buf)) >= 0);
+	return buf;
+}
+
+static void weights_are_converted_along_the_line(void **state)
+{
+	(void)state;
+	assert_int_equal(cgroup_cpu_weight(0), 0);
+	assert_int_equal(cgroup_cpu_weight(1), 1);
+	assert_int_equal(cgroup_cpu_weight(2), 1);
+	assert_int_equal(cgroup_cpu_weight(1024), 39);
+	assert_int_equal(cgroup_cpu_weight(262144), 10000);
+	assert_int_equal(cgroup_cpu_weight(UINT64_MAX), 10000);
+	assert_int_equal(cgroup_io_weight(0), 0);
+	assert_int_equal(cgroup_io_weight(10), 1);
+	assert_int_equal(cgroup_io_weight(500), 4950);
+	assert_int_equal(cgroup_io_weight(1000), 10000);
+}
+
+static void every_limit_goes_to_its_file(void **state)
+{
+	struct config_io_rate rate = {.major = {true, 8}, .minor = {true, 16}, .rate = {true, 300}};
+	struct config_hugepage page = {.page_size = "2MB", .limit = {true, 4096}};
+	struct config_rdma rdma = {.device = "mlx5_1", .handles = {true, 3}, .objects = {true, 9}};
+	struct config_pair pair = {.key = "memory.high", .value = "1G"};
+	const struct config_resources res = {
+		.memory_limit = {true, 1000},
+		.memory_reservation = {true, 500},
+		.memory_swap = {true, 1500},
+		.cpu_shares = {true, 1024},
+		.cpu_quota = {true, 50000},
+		.cpu_period = {true, 200000},
+		.cpu_burst = {true, 7},
+		.cpu_cpus = "0-1",
+		.cpu_mems = "0",
+		.pids_limit = {true, 20},
+		.io_weight = {true, 500},
+		.io_rates[IO_WRITE_IOPS] = {.v = &rate, .n = 1},
+		.hugepages = &page,
+		.n_hugepages = 1,
+		.rdma = &rdma,
+		.n_rdma = 1,
+		.unified = {.v = &pair, .n = 1},
+	};
+	struct err e = {0};
+
+	(void)state;
+	if (cgroup_set_limits(dirfd_, &res, &e) < 0)
+		fail_msg("%s", e.msg);
+	assert_string_equal(content("memory.max"), "1000");
+	assert_string_equal(content("memory.low"), "500");
+	assert_string_equal(content("memory.swap.max"), "500"); /* the spec's swap is the sum */
+	assert_string_equal(content("cpu.weight"), "39");
+	assert_string_equal(content("cpu.max"), "50000 200000");
+	assert_string_equal(content("cpu.max.burst"), "7");
+	assert_string_equal(content("cpuset.cpus"), "0-1");
+	assert_string_equal(content("cpuset.mems"), "0");
+	assert_string_equal(content("pids.max"), "20");
+	assert_string_equal(content("io.weight"), "default 4950");
+	assert_string_equal(content("io.max"), "8:16 wiops=300");
+	assert_string_equal(content("hugetlb.2MB.max"), "4096");
+	assert_string_equal(content("rdma.max"), "mlx5_1 hca_handle=3 hca_object=9");
+	assert_string_equal(content("memory.high"), "1G");
+	assert_string_equal(content("cpu.idle"), "");
+}
+
+static void minus_one_is_no_limit_and_zero_is_not_set(void **state)
+{
+	const struct config_resources res = {
+		.memory_limit = {true, -1},
+		.memory_swap = {true, -1},
+		.memory_reservation = {true, 0},
+		.cpu_quota = {true, -1},
+		.pids_limit = {true, -1},
+		.cpu_shares = {true, 0},
+	};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_string_equal(content("memory.max"), "max");
+	assert_string_equal(content("memory.swap.max"), "max");
+	assert_string_equal(content("memory.low"), "");
+	assert_string_equal(content("cpu.max"), "max 100000");
+	assert_string_equal(content("pids.max"), "max");
+	assert_string_equal(content("cpu.weight"), "");
+}
+
+static void an_idle_cgroup_gets_no_weight(void **state)
+{
+	const struct config_resources res = {.cpu_shares = {true, 1024}, .cpu_idle = {true, 1}};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_string_equal(content("cpu.idle"), "1");
+	assert_string_equal(content("cpu.weight"), "");
+}
+
+static void a_missing_controller_is_named_with_its_field(void **state)
+{
+	const struct config_resources res = {.pids_limit = {true, 5}};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(unlinkat(dirfd_, "pids.max", 0), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), -ENOENT);
+	assert_string_equal(e.msg, "linux.resources.pids.limit: the cgroup has no pids.max: its "
+				   "controller is not available");
+}
+
+static void swap_is_left_alone_where_there_is_none(void **state)
+{
+	const struct config_resources res = {
+		.memory_limit = {true, 1000}, .memory_swap = {true, 2000}};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(unlinkat(dirfd_, "memory.swap.max", 0), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_int_equal(unlinkat(dirfd_, "memory.max", 0), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), -ENOENT);
+}
+
+static void paths_stay_below_the_root(void **state)
+{
+	static const char *const bad[] = {"/../x", "/a/../b", "/..", "a/..", "/", "//"};
+	char buf[CGROUP_PATH_MAX];
+	char longer[CGROUP_PATH_MAX + 8];
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(cgroup_path(NULL, "web", buf, &e), 0);
+	assert_string_equal(buf, "/containers/web");
+	assert_int_equal(cgroup_path("", "web", buf, &e), 0);
+	assert_string_equal(buf, "/containers/web");
+	assert_int_equal(cgroup_path("/docker/x..y", "web", buf, &e), 0);
+	assert_string_equal(buf, "/docker/x..y");
+	assert_int_equal(cgroup_path("pod/x", "web", buf, &e), 0);
+	assert_string_equal(buf, "/containers/pod/x");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(cgroup_path(bad[i], "web", buf, &e), -EINVAL);
+	assert_int_equal(cgroup_path("system.slice:docker:web", "web", buf, &e), -ENOTSUP);
+	memset(longer, 'x', sizeof(longer));
+	longer[0] = '/';
+	longer[sizeof(longer) - 1] = '\0';
+	assert_int_equal(cgroup_path(longer, "web", buf, &e), -ENAMETOOLONG);
+}
+
+static void what_needs_a_cgroup_is_known(void **state)
+{
+	struct config_pair pair = {.key = "cpu.max", .value = "max"};
+	struct config_device_rule rule = {0};
+	struct config_resources res = {0};
+
+	(void)state;
+	assert_null(cgroup_needed_by(&res));
+	res.n_devices = 1;
+	res.devices = &rule;
+	assert_string_equal(cgroup_needed_by(&res), "devices");
+	res.unified = (struct config_pairs){.v = &pair, .n = 1};
+	assert_string_equal(cgroup_needed_by(&res), "cpu");
+	res.memory_limit = (struct json_opt_i64){true, 5};
+	assert_string_equal(cgroup_needed_by(&res), "memory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(weights_are_converted_along_the_line),
+		cmocka_unit_test_setup(every_limit_goes_to_its_file, make_files),
+		cmocka_unit_test_setup(minus_one_is_no_limit_and_zero_is_not_set, make_files),
+		cmocka_unit_test_setup(an_idle_cgroup_gets_no_weight, make_files),
+		cmocka_unit_test_setup(a_missing_controller_is_named_with_its_field, make_files),
+		cmocka_unit_test_setup(swap_is_left_alone_where_there_is_none, make_files),
+		cmocka_unit_test(paths_stay_below_the_root),
+		cmocka_unit_test(what_needs_a_cgroup_is_known),
+	};
+
+	return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
