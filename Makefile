@@ -59,6 +59,7 @@ test: ## make check, then boot what was built, on both architectures
 	$(Q)ARCH=x86_64 build/steps.py image
 	$(Q)ARCH=arm64 build/steps.py image
 	$(Q)$(MAKE) ARCH=x86_64 check
+	$(Q)$$([ $$(id -u) = 0 ] || echo fakeroot) /usr/bin/python3 -m pytest -q -n $$(nproc) -p no:cacheprovider runtime/image
 	$(Q)cd qemu-tests && /usr/bin/python3 -m pytest -q -n $$(nproc) $(TEST_FLAGS)
 
 bench: ## print sizes, boot times beside a floor, and memory
@@ -94,7 +95,7 @@ help: ## this list
 PKG := $(OUT)/pkg
 PACKED := busybox e2fsprogs dropbear
 
-$(OUT)/initramfs.cpio.zst: rootfs/initramfs.list rootfs/pack.py $(shell find rootfs/skeleton) \
+$(OUT)/initramfs.cpio.zst: rootfs/initramfs.list rootfs/pack.py $(shell find rootfs/skeleton ! -type l) \
 		$(PROGRAMS_$(ARCH)) $(PACKED:%=$(OUT)/keys/%)
 	$(Q)rootfs/pack.py $< $@ 'OUT=$(OUT)'
 
@@ -106,7 +107,7 @@ $(OUT)/app.source: FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = '$(APP)' ] || echo '$(APP)' >$@
 
-$(OUT)/app.cpio: $(APP) $(OUT)/app.source runtime/image/pack-app out/host/sampan-image \
+$(OUT)/app.cpio: $(APP) $(OUT)/app.source runtime/image/pack-app rootfs/pack.py out/host/sampan-image \
 		$(if $(wildcard $(APP)/.),FORCE)
 	$(Q)runtime/image/pack-app --arch $(ARCH) $(APP) $@
 
