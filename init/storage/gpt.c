@@ -30,8 +30,6 @@ enum {
 /* offsets in an entry; attributes lie between LAST and NAME */
 enum { E_TYPE = 0, E_GUID = 16, E_FIRST = 32, E_LAST = 40, E_NAME = 56 };
 
-static const uint8_t signature[8] = "EFI PART";
-
 static uint64_t sectors_of(uint64_t bytes, uint32_t sector)
 {
 	return (bytes + sector - 1) / sector;
@@ -83,7 +81,7 @@ int gpt_parse_header(
 
 	if (len < SECTOR_BYTES_MIN || len > SECTOR_BYTES_MAX || sectors < 4 || lba >= sectors)
 		return -EINVAL;
-	if (memcmp(buf, signature, sizeof(signature)) != 0)
+	if (get_le64(buf) != GPT_SIGNATURE)
 		return -EINVAL;
 	size = get_le32(buf + H_SIZE);
 	if (size < HEADER_BYTES || size > len || header_crc(buf, size) != get_le32(buf + H_CRC))

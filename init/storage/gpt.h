@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #define GUID_BYTES 16
+/* "EFI PART", little-endian */
+#define GPT_SIGNATURE 0x5452415020494645ULL
 #define GPT_NAME_BYTES 72 /* UTF-16LE, 36 units */
 
 /* One header, as it stands on the disk. LBA counts sectors. */

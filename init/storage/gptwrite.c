@@ -25,7 +25,7 @@ static void compose_header(
 	size_t entries = (size_t)gpt->entry_count * gpt->entry_size;
 
 	memset(ret, 0, gpt->sector);
-	memcpy(ret, "EFI PART", 8);
+	put_le64(ret, GPT_SIGNATURE);
 	put_le32(ret + 8, REVISION);
 	put_le32(ret + 12, HEADER_BYTES);
 	put_le64(ret + 24, own);

@@ -157,7 +157,7 @@ static void put_super(uint16_t mount_count, const char *label)
 	super[0x38] = 0x53;
 	super[0x39] = 0xef;
 	super[0x34] = (uint8_t)mount_count;
-	memcpy(super + 0x78, label, strlen(label));
+	snprintf((char *)super + 0x78, 16, "%s", label);
 	assert_int_equal(
 		__real_pwrite(file, super, sizeof(super), (off_t)(data_offset + EXT4_SUPER_OFFSET)),
 		sizeof(super));
