@@ -43,13 +43,20 @@ class Lost(NamedTuple):
 
 
 def paths(arch, extra=()):
-    """The fragments of one architecture, in the order in which they are merged."""
+    """The fragments of one architecture.
+
+    @extra: prepared ones to add; NAME brings NAME.config and, when there is one, NAME.ARCH.config
+    """
     if arch not in ARCHES:
         raise FragmentError(f"unknown architecture {arch!r}: one of {', '.join(ARCHES)}")
     for name in extra:
         if name not in PREPARED:
             raise FragmentError(f"unknown fragment {name!r}: one of {', '.join(PREPARED)}")
-    return [FOLDER / f"{name}.config" for name in (*COMMON, arch, *extra)]
+    files = [FOLDER / f"{name}.config" for name in (*COMMON, arch)]
+    for name in extra:
+        files.append(FOLDER / f"{name}.config")
+        files.extend(FOLDER.glob(f"{name}.{arch}.config"))
+    return files
 
 
 def parse(path):
@@ -64,11 +71,15 @@ def parse(path):
 
 
 def merge(files):
-    """All requests of the fragments, by name. A symbol stands in one place only, so that its reason does too."""
+    """All requests of the fragments, by name.
+
+    A symbol stands in one place only, so that its reason does too; but a prepared fragment may turn on what is off.
+    """
     merged = {}
     for path in files:
+        prepared = path.name.split(".")[0] in PREPARED
         for name, request in parse(path):
-            if name in merged:
+            if name in merged and not (prepared and merged[name].value in ("n", request.value)):
                 first = merged[name]
                 raise FragmentError(
                     f"{request.file}:{request.line}: CONFIG_{name} stands in {first.file}:{first.line} already"
