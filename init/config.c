@@ -388,7 +388,6 @@ int config_parse(
 		return err_set(e, EINVAL, "%.40s: not a name for a service", name);
 	c = (struct service_config){
 		.restart = RESTART_NO,
-		.stop_signal = SIGTERM,
 		.stop_timeout_ms = 10000,
 		.ready_timeout_ms = READY_TIMEOUT_MS,
 		.backoff_min_ms = 100,
@@ -417,6 +416,9 @@ int config_parse(
 	r = check_whole(&c, seen, e);
 	if (r < 0)
 		return r;
+	/* an interactive shell ignores SIGTERM; that its terminal goes away it understands */
+	if (c.stop_signal == 0)
+		c.stop_signal = c.tty_console ? SIGHUP : SIGTERM;
 	*ret = c;
 	return 0;
 }

@@ -24,17 +24,21 @@
 static struct {
 	int fd; /* 0: free */
 	int number;
+	bool ctrl, alt; /* held down */
 } buttons[BUTTONS_MAX];
 static int notify_fd = -1;
 static int input_watch = -1;
 
-static bool has_power_key(int fd)
+/* A power button, or a keyboard: the kernel itself knows Ctrl-Alt-Del only on a virtual terminal,
+ * which our kernels do not have. */
+static bool has_our_keys(int fd)
 {
 	unsigned char bits[KEY_MAX / 8 + 1] = {0};
 
 	if (ioctl(fd, EVIOCGBIT(EV_KEY, sizeof(bits)), bits) < 0)
 		return false;
-	return bits[KEY_POWER / 8] >> KEY_POWER % 8 & 1;
+	return (bits[KEY_POWER / 8] >> KEY_POWER % 8 & 1) ||
+	       (bits[KEY_DELETE / 8] >> KEY_DELETE % 8 & 1);
 }
 
 static void try_button(int number)
@@ -51,11 +55,12 @@ static void try_button(int number)
 	}
 	snprintf(path, sizeof(path), "/dev/input/event%d", number);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0 || !has_power_key(fd) || slot == BUTTONS_MAX)
+	if (fd < 0 || !has_our_keys(fd) || slot == BUTTONS_MAX)
 		return;
 	if (loop_add(fd, EPOLLIN, LOOP_BUTTON, slot) < 0)
 		return;
 	buttons[slot].number = number;
+	buttons[slot].ctrl = buttons[slot].alt = false;
 	buttons[slot].fd = TAKE_FD(fd);
 }
 
@@ -66,6 +71,31 @@ static void scan(void)
 		input_watch = inotify_add_watch(notify_fd, "/dev/input", IN_CREATE | IN_ATTRIB);
 	for (int i = 0; i < INPUT_DEVICES_MAX; i++)
 		try_button(i);
+}
+
+static void on_key(unsigned index, unsigned key, bool down)
+{
+	switch (key) {
+	case KEY_POWER:
+		if (down)
+			shutdown_begin(INIT_POWEROFF, "power button");
+		break;
+	case KEY_LEFTCTRL:
+	case KEY_RIGHTCTRL:
+		buttons[index].ctrl = down;
+		break;
+	case KEY_LEFTALT:
+	case KEY_RIGHTALT:
+		buttons[index].alt = down;
+		break;
+	case KEY_DELETE:
+	case KEY_KPDOT:
+		if (down && buttons[index].ctrl && buttons[index].alt)
+			shutdown_begin(INIT_REBOOT, "Ctrl-Alt-Del");
+		break;
+	default:
+		break;
+	}
 }
 
 static void on_button(unsigned index)
@@ -80,8 +110,8 @@ static void on_button(unsigned index)
 		buttons[index].fd = 0;
 	}
 	for (ssize_t i = 0; (i + 1) * (ssize_t)sizeof(events[0]) <= n; i++)
-		if (events[i].type == EV_KEY && events[i].code == KEY_POWER && events[i].value == 1)
-			shutdown_begin(INIT_POWEROFF, "power button");
+		if (events[i].type == EV_KEY)
+			on_key(index, events[i].code, events[i].value != 0);
 }
 
 static void on_devices(unsigned index)

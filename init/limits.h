@@ -44,7 +44,7 @@
 #define SERVICE_NOFILE_SOFT 1024
 #define SERVICE_NOFILE_HARD 524288
 
-/* input devices with a power button */
+/* input devices listened to: power buttons and keyboards */
 #define BUTTONS_MAX 8
 
 /* bytes of /proc/cmdline; the largest COMMAND_LINE_SIZE of our architectures */

@@ -17,7 +17,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#define NOTIFY_FD 3
+/* Not 3 or 4, which BusyBox's udhcpc takes without looking; of one digit, for shells; not 10 and up,
+ * which shells use themselves. */
+#define NOTIFY_FD 9
 
 static struct rlimit child_nofile;
 
@@ -61,13 +63,13 @@ static int set_stdio(const struct spawn *s, const char **ret_step)
 		if (dup2(s->output, 1) < 0 || dup2(s->output, 2) < 0)
 			return errno;
 	}
-	/* init's own 0 to 2 are open, 3 is its epoll descriptor: nothing that is needed here */
 	*ret_step = "dup2";
 	if (s->notify >= 0 && dup2(s->notify, NOTIFY_FD) < 0)
 		return errno;
-	/* Everything of init's is close-on-exec already; this is for what a bug would leave open.
-	 */
-	(void)sys_close_range(s->notify >= 0 ? NOTIFY_FD + 1 : NOTIFY_FD, ~0U, CLOSE_RANGE_CLOEXEC);
+	/* Everything of init's is close-on-exec already; this is for what a bug would leave open. */
+	(void)sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+	if (s->notify >= 0)
+		(void)fd_set_cloexec(NOTIFY_FD, 0);
 	return 0;
 }
 
@@ -80,7 +82,7 @@ static int become(const struct spawn *s, const char **ret_step)
 	int r;
 
 	if (s->notify >= 0)
-		env[3] = "NOTIFY_FD=3";
+		env[3] = "NOTIFY_FD=9";
 	r = set_stdio(s, ret_step);
 	if (r)
 		return r;
@@ -120,6 +122,8 @@ static void child(const struct spawn *s, int setup)
 	const char *step = "";
 	struct spawn_failure failure = {0};
 
+	/* out of NOTIFY_FD's way */
+	setup = fcntl(setup, F_DUPFD_CLOEXEC, NOTIFY_FD + 1);
 	failure.errnum = become(s, &step);
 	if (failure.errnum) {
 		snprintf(failure.step, sizeof(failure.step), "%s", step);

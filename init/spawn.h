@@ -15,7 +15,7 @@ struct spawn {
 	char *const *argv; /* borrowed; argv[0] is a path */
 	int output;	   /* descriptor for stdout and stderr, or -1 for init's own, borrowed */
 	bool tty;	   /* the console is its terminal instead */
-	int notify;	   /* becomes descriptor 3, told in NOTIFY_FD; -1 for none; borrowed */
+	int notify;	   /* becomes descriptor 9, told in NOTIFY_FD; -1 for none; borrowed */
 	int cgroup;	   /* directory, borrowed; -1 for init's own cgroup */
 	int oom_score_adj;
 	/* Called in the child before exec, may be NULL. Returns 0, or a positive errno with
