@@ -53,8 +53,15 @@ $(CHECK)/no-allocation.ok: $(INIT_OBJECTS) build/check-symbols.sh
 $(CHECK)/gcc.ok: $(patsubst %.c,$(CHECK)/gcc/%.o,$(filter-out %_test.c %_fuzz.c,$(C_FILES)))
 	$(call run_check,gcc -Werror,true)
 
-$(CHECK)/python/%.ok: FORCE
+.SECONDEXPANSION:
+$(CHECK)/python/%.ok: $$(wildcard $$*/*) $(wildcard build/*) rootfs/sources.lock
 	$(call run_check,pytest $*,/usr/bin/python3 -m pytest -q -p no:cacheprovider $*)
+
+# Two builds in different places give the same initramfs. Needs the toolchain, so it waits for the
+# first build.
+$(CHECK)/reproducible.ok: build/check-reproducible.sh $(wildcard $(OUT)/initramfs.cpio.zst)
+	$(call run_check,two builds make the same initramfs,$<)
+REPRODUCIBLE := $(if $(wildcard $(OUT)/initramfs.cpio.zst),$(CHECK)/reproducible.ok)
 
 .PHONY: check-shell check-kernel-config fuzz FORCE
 check-shell:
@@ -70,7 +77,7 @@ check-kernel-config:
 .PHONY: run-checks
 run-checks: $(UNIT_TESTS:=.ok) $(FUZZERS:=.ok) $(CHECK)/gcc.ok $(CHECK)/no-allocation.ok \
 	$(CHECK)/format.ok $(patsubst %.c,$(CHECK)/tidy/%.ok,$(C_FILES)) \
-	$(patsubst %,$(CHECK)/python/%.ok,$(PY_TEST_FOLDERS)) check-shell check-kernel-config
+	$(patsubst %,$(CHECK)/python/%.ok,$(PY_TEST_FOLDERS)) $(REPRODUCIBLE) check-shell check-kernel-config
 
 # make fuzz FUZZ=runtime/image/reference SECONDS=60: look for new inputs, starting from the stored ones
 SECONDS ?= 60

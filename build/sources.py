@@ -11,6 +11,7 @@ LOCKED=1 refuses versions other than the lock's.
 """
 
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -137,9 +138,18 @@ def file_sha256(path):
     return digest.hexdigest()
 
 
+@functools.lru_cache(maxsize=None)
+def known_sha256(path, _size, _mtime_ns):
+    """file_sha256(), once per process for a file that does not change."""
+    return file_sha256(path)
+
+
 def is_good(name, size, sha256):
     path = f"{DOWNLOADS}/{name}"
-    return os.path.exists(path) and os.path.getsize(path) == size and file_sha256(path) == sha256
+    if not os.path.exists(path):
+        return False
+    status = os.stat(path)
+    return status.st_size == size and known_sha256(path, size, status.st_mtime_ns) == sha256
 
 
 def upstream_name(source):
