@@ -3,13 +3,13 @@
 import fcntl
 import json
 import os
-import random
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
-from imagefiles import KIND, Image, encode, entry, symlink, tar, write_folder, write_tar
+from imagefiles import KIND, Image, encode, entry, folder, symlink, tar, write_folder, write_tar
 from imagerun import LOWER, TOOL, VARIETY, content, layout, names, refused, run, snapshot, unpack
 
 # --- which image ------------------------------------------------------------------------------------
@@ -220,35 +220,51 @@ def test_config_json_follows_the_schema(tmp_path, place):
 # --- interrupted, and at once -----------------------------------------------------------------------
 
 
-def many_files(n):
-    rng = random.Random(3)
-    return tar(*[entry(f"d{i % 20}/f{i}", data=rng.randbytes(2000)) for i in range(n)])
+# Dies at the KILL_AT-th fchmod, as by kill -9: every file and directory gets one.
+KILLER = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+int fchmod(int fd, mode_t mode)
+{
+	static int calls;
+	int (*next)(int, mode_t) = (int (*)(int, mode_t))dlsym(RTLD_NEXT, "fchmod");
+	if (++calls == atoi(getenv("KILL_AT")))
+		kill(getpid(), SIGKILL);
+	return next(fd, mode);
+}
+"""
 
 
-def count(path):
-    return sum(len(files) for _, _, files in os.walk(path))
+@pytest.fixture(scope="session")
+def killer(tmp_path_factory):
+    library = tmp_path_factory.mktemp("killer") / "killer.so"
+    command = ["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", library, "-ldl"]
+    subprocess.run(command, input=KILLER, text=True, check=True)
+    return library
 
 
-def test_killed_at_any_point_it_leaves_no_bundle_and_the_next_call_clears_up(tmp_path, place):
-    n = 3000
-    image = layout(tmp_path, many_files(n), many_files(n // 2))
+def test_killed_at_any_point_it_leaves_no_bundle_and_the_next_call_clears_up(tmp_path, place, killer):
+    lower = tar(*[entry(f"d{i % 7}/f{i}", data=bytes([i]) * 5000) for i in range(100)])
+    upper = tar(*[folder(f"d{i}/sub/deep") for i in range(7)], entry(".wh.d3"))
+    image = layout(tmp_path, lower, upper)
     temp = place / ".b.sampan-unpack"
-    hits = 0
-    for target in range(0, n, n // 12):
+    preload = " ".join([str(killer), *os.environ.get("LD_PRELOAD", "").split()])
+    killed = 0
+    for call in range(1, 120, 3):
         command = [TOOL, "unpack", "--platform", "linux/amd64", image, place / "b"]
-        with subprocess.Popen(command) as process:
-            while process.poll() is None and count(temp) < target:
-                pass
-            process.kill()
-        left = os.listdir(place)
-        if left == ["b"]:  # it was faster than we looked
-            shutil.rmtree(place / "b")
-            continue
-        assert left in ([], [temp.name])
-        hits += left == [temp.name]
-    assert hits >= 5
-    root = unpack(image, place / "b")
-    assert os.listdir(place) == ["b"] and count(root) == n
+        env = {**os.environ, "LD_PRELOAD": preload, "KILL_AT": str(call)}
+        done = subprocess.run(command, env=env, check=False)
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL
+        assert os.listdir(place) == [temp.name] and (temp / "rootfs").is_dir()
+        killed += 1
+    assert killed == 36 and os.listdir(place) == ["b"]  # 107 entries, and the bundle itself
+    assert snapshot(place / "b/rootfs") == snapshot(unpack(image, place / "undisturbed"))
 
 
 def test_of_two_at_once_the_second_is_refused(tmp_path, place):
