@@ -4,6 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Text in a message may come from somebody else, who must not forge lines or drive a terminal. */
+static void make_one_line(char *msg)
+{
+	for (; *msg; msg++) {
+		if ((unsigned char)*msg < ' ' || *msg == 0x7f)
+			*msg = '?';
+	}
+}
+
 int err_set(struct err *e, int errnum, const char *fmt, ...)
 {
 	va_list ap;
@@ -14,6 +23,7 @@ int err_set(struct err *e, int errnum, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
 	va_end(ap);
+	make_one_line(e->msg);
 	return -errnum;
 }
 
@@ -34,5 +44,6 @@ int err_wrap(struct err *e, const char *fmt, ...)
 		room = sizeof(e->msg) - (size_t)n - 3;
 		snprintf(e->msg + n, room + 3, ": %.*s", (int)room, old);
 	}
+	make_one_line(e->msg);
 	return -e->code;
 }

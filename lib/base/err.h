@@ -21,7 +21,8 @@ struct err {
  * Record what failed.
  * @e: filled; NULL is allowed, then only the code is returned
  * @errnum: positive errno
- * @fmt: one line without newline: what, where, what was expected
+ * @fmt: one line without newline: what, where, what was expected. Control characters, which an
+ * argument may bring along, become "?".
  * Returns -errnum, so that `return err_set(e, errno, …)` reads well. errno may be read in the
  * arguments: they are evaluated before anything here runs.
  */

@@ -45,12 +45,24 @@ static void long_messages_are_cut_and_terminated(void **state)
 	}
 }
 
+static void control_characters_become_question_marks(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	err_set(&e, EINVAL, "entry %s: bad", "a\nroot: fine\033[2J\177\xc3\xa9");
+	assert_string_equal(e.msg, "entry a?root: fine?[2J?\xc3\xa9: bad");
+	err_wrap(&e, "%s", "x\r\n");
+	assert_string_equal(e.msg, "x??: entry a?root: fine?[2J?\xc3\xa9: bad");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(set_records_code_and_line),
 		cmocka_unit_test(wrap_puts_context_in_front),
 		cmocka_unit_test(long_messages_are_cut_and_terminated),
+		cmocka_unit_test(control_characters_become_question_marks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

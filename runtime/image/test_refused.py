@@ -37,6 +37,11 @@ def test_a_path_that_leaves_the_root_is_refused(tmp_path, place, bad):
     assert "leaves the root" in line and "layer 1 of 1" in line
 
 
+def test_a_hostile_name_cannot_forge_a_line_or_drive_a_terminal(tmp_path, place):
+    line = refused(layout(tmp_path, tar(device("a\nsampan-image: all fine\x1b[2J", 8, 0))), place)
+    assert "entry a?sampan-image: all fine?[2J: is the" in line
+
+
 def test_an_absolute_path_starts_at_the_root_of_the_image(tmp_path, place):
     root = unpack(layout(tmp_path, tar(entry("/etc/absolute", data=b"x"))), place / "b")
     assert (root / "etc/absolute").read_bytes() == b"x"

@@ -97,6 +97,9 @@ static int unpack_layer(struct tree *tree, const struct image_source *source,
 	const struct image_layer *layer, struct layer_policy *policy, uint64_t bytes_max,
 	struct err *e)
 {
+	/* The tar file around the files needs room too: a block and padding for each. */
+	uint64_t plain_max =
+		bytes_max < UINT64_MAX / 4 ? bytes_max * 3 / 2 + (1u << 20) : UINT64_MAX;
 	struct stream stream;
 	struct blob blob;
 	int r = image_source_blob(source, layer->name, &blob, e);
@@ -106,11 +109,9 @@ static int unpack_layer(struct tree *tree, const struct image_source *source,
 	if (layer->has_digest && blob.size != layer->size)
 		r = err_set(e, EBADMSG, "has %llu bytes, its descriptor says %llu",
 			(unsigned long long)blob.size, (unsigned long long)layer->size);
-	/* The tar file around the files needs room too: a block and padding for each. */
 	if (r == 0)
 		r = stream_open(&stream, &blob, layer->packing,
-			layer->has_digest ? &layer->digest : NULL, &layer->diff_id,
-			bytes_max + bytes_max / 2 + (1u << 20), e);
+			layer->has_digest ? &layer->digest : NULL, &layer->diff_id, plain_max, e);
 	if (r == 0) {
 		r = layer_unpack(tree, &stream, policy, e);
 		stream_close(&stream);
