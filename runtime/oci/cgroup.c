@@ -22,13 +22,16 @@
 int cgroup_path(
 	const char *cgroups_path, const char *id, char buf[static CGROUP_PATH_MAX], struct err *e)
 {
-	bool given = cgroups_path && cgroups_path[0];
-	const char *path = given ? cgroups_path : id;
+	const char *path = id;
 	int n;
 
-	if (given && strchr(path, ':') && !strchr(path, '/'))
-		return err_set(e, ENOTSUP,
-			"linux.cgroupsPath: \"%s\" is systemd's form, expected a path", path);
+	if (cgroups_path && cgroups_path[0]) {
+		path = cgroups_path;
+		if (strchr(path, ':') && !strchr(path, '/'))
+			return err_set(e, ENOTSUP,
+				"linux.cgroupsPath: \"%s\" is systemd's form, expected a path",
+				path);
+	}
 	n = snprintf(buf, CGROUP_PATH_MAX, "%s%s", path[0] == '/' ? "" : "/containers/", path);
 	if (n < 0 || n >= CGROUP_PATH_MAX)
 		return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: longer than %d bytes",
@@ -212,7 +215,7 @@ static int add_pids(int fd, void *arg)
 
 	if (!f)
 		return -errno;
-	procs = -1;
+	(void)TAKE_FD(procs); /* the stream's now */
 	while (fgets(line, sizeof(line), f)) {
 		uint64_t pid;
 

@@ -158,6 +158,7 @@ static int stage_devices(struct child *ch, struct err *e)
 	/* A missing working directory is made, as runc does; on a read-only root entering it says
 	 * what is wrong. */
 	cwd = path_make_dirs_in_root(ch->rootfs.root, ch->c->config->process.cwd, 0755);
+	(void)cwd;
 	return 0;
 }
 

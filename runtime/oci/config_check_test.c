@@ -25,7 +25,7 @@ static int check(const char *json, struct err *e)
 	int r;
 
 	*e = (struct err){0};
-	memcpy(text, json, len);
+	memcpy(text, json, len + 1); /* padding is more than a terminator */
 	r = config_parse(&c, text, len, NULL, NULL, e);
 	if (r == 0)
 		r = config_check(&c, e);

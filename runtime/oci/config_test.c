@@ -34,7 +34,7 @@ static int parse(const char *json, struct err *e)
 	config_free(&config);
 	warnings[0] = '\0';
 	*e = (struct err){0};
-	memcpy(text, json, len);
+	memcpy(text, json, len + 1); /* padding is more than a terminator */
 	return config_parse(&config, text, len, note_warning, NULL, e);
 }
 

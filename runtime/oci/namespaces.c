@@ -132,7 +132,9 @@ static int set_clocks(const struct config *c, int host_proc, struct err *e)
 static int clone_now(const struct config *c, const struct ns_plan *plan, const int fds[static NS_N],
 	int host_proc, int cgroupfd, uint64_t more, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
-	struct clone_args args = {.flags = plan->clone_flags | more, .exit_signal = SIGCHLD};
+	/* With CLONE_PARENT the signal is the caller's own, and giving one is an error. */
+	struct clone_args args = {.flags = plan->clone_flags | more,
+		.exit_signal = more & CLONE_PARENT ? 0 : SIGCHLD};
 	pid_t pid;
 	int r = plan->offset_time ? set_clocks(c, host_proc, e) : 0;
 

@@ -182,41 +182,47 @@ static void give_stdio(uint32_t uid)
 	}
 }
 
-/* The environment, with LISTEN_FDS and HOME where they are due. The strings live until execve. */
-static char **make_env(const struct process_final *f)
+/* HOME as the image's /etc/passwd has it for @uid; "/" if it has none. */
+static void find_home(uint32_t uid, char *buf, size_t size)
+{
+	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd =
+		path_open_in_root(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+	static char passwd[PASSWD_BYTES_MAX];
+	struct stat st;
+	ssize_t len = 0;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		len = io_read_all(fd, passwd, sizeof(passwd));
+	if (len <= 0 || passwd_find_home(passwd, (size_t)len, uid, buf, size) < 0)
+		snprintf(buf, size, "/");
+}
+
+/* The environment, with LISTEN_FDS and HOME where they are due. The words live until execve. */
+static int make_env(const struct process_final *f, char ***ret)
 {
 	const struct json_strv *given = &f->process->env;
+	static char listen_fds[32];
+	static char listen_pid[] = "LISTEN_PID=1";
+	static char home[PATH_BYTES_MAX] = "HOME=";
 	char **env = calloc(given->n + 4, sizeof(char *));
-	static char passwd[PASSWD_BYTES_MAX];
-	static char home[PATH_BYTES_MAX] = "/";
-	size_t n = 0;
+	size_t n = given->n;
 
 	if (!env)
-		return NULL;
-	if (given->n)
-		memcpy(env, given->v, given->n * sizeof(char *));
-	n = given->n;
+		return -ENOMEM;
+	if (n)
+		memcpy(env, given->v, n * sizeof(char *));
 	if (f->listen_fds) {
-		if (asprintf(&env[n++], "LISTEN_FDS=%u", f->listen_fds) < 0 ||
-			!(env[n++] = strdup("LISTEN_PID=1")))
-			return NULL;
+		snprintf(listen_fds, sizeof(listen_fds), "LISTEN_FDS=%u", f->listen_fds);
+		env[n++] = listen_fds;
+		env[n++] = listen_pid;
 	}
 	if (!env_find(given, "HOME")) {
-		AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		AUTO_CLOSE int fd =
-			path_open_in_root(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-		struct stat st;
-		ssize_t len = 0;
-
-		if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-			len = io_read_all(fd, passwd, sizeof(passwd));
-		if (len > 0)
-			(void)passwd_find_home(
-				passwd, (size_t)len, f->process->uid, home, sizeof(home));
-		if (asprintf(&env[n++], "HOME=%s", home) < 0)
-			return NULL;
+		find_home(f->process->uid, home + 5, sizeof(home) - 5);
+		env[n++] = home;
 	}
-	return env;
+	*ret = env;
+	return 0;
 }
 
 /* From here on no descriptor of the runtime is open but @keep: no path, however odd, can lead
@@ -266,17 +272,12 @@ static int become_user(const struct process_final *f, struct err *e)
 	return r;
 }
 
-int process_execute(const struct process_final *f, int *keep, struct err *e)
+/* Everything between the last stage and execve that does not need the new identity. */
+static int set_up(const struct process_final *f, int *keep, struct err *e)
 {
 	const struct config_process *p = f->process;
-	char *const *args;
-	char **env = make_env(f);
-	int r;
+	int r = set_scheduling(f, e);
 
-	if (!env)
-		return err_set(e, ENOMEM, "process.env: out of memory");
-	memcpy(&args, &p->args.v, sizeof(args)); /* execve changes nothing */
-	r = set_scheduling(f, e);
 	if (r == 0)
 		r = set_apparmor(f, e);
 	if (r < 0)
@@ -289,12 +290,25 @@ int process_execute(const struct process_final *f, int *keep, struct err *e)
 	umask(p->umask.set ? (mode_t)p->umask.v : 022);
 	r = drop_descriptors(f, keep, e);
 	/* After the descriptors: a limit below their numbers would be in the way. */
-	if (r == 0)
-		r = set_limits(f, e);
+	return r < 0 ? r : set_limits(f, e);
+}
+
+int process_execute(const struct process_final *f, int *keep, struct err *e)
+{
+	char *const *args;
+	char **env = NULL;
+	int r = make_env(f, &env);
+
+	if (r < 0)
+		return err_set(e, -r, "process.env: out of memory");
+	memcpy(&args, &f->process->args.v, sizeof(args)); /* execve changes nothing */
+	r = set_up(f, keep, e);
 	if (r == 0)
 		r = become_user(f, e);
-	if (r < 0)
-		return r;
-	execve(f->path, args, env);
-	return err_set(e, errno, "process.args[0]: exec %s: %s", f->path, strerror(errno));
+	if (r == 0) {
+		execve(f->path, args, env);
+		r = err_set(e, errno, "process.args[0]: exec %s: %s", f->path, strerror(errno));
+	}
+	free(env);
+	return r;
 }

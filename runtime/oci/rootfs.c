@@ -109,10 +109,8 @@ static int mask_path(struct rootfs *r, const char *path)
 	if (cover < 0)
 		return -errno;
 	if (!was_empty) {
-		int first = cover;
-
-		cover = -1; /* r->empty owns it */
-		return mount_attach(first, target);
+		/* r->empty owns it */
+		return mount_attach(TAKE_FD(cover), target);
 	}
 	return mount_attach(cover, target);
 }

@@ -1,0 +1,811 @@
+"""sampan-oci on this machine: real bundles, a real kernel. Needs root; run with
+
+    sudo SAMPAN_OCI=path/to/sampan-oci /usr/bin/python3 -m pytest runtime/oci/test_oci.py
+
+Limits and the device filter need a cgroup v2 machine: guest_test.sh.
+"""
+
+import array
+import json
+import os
+import pathlib
+import platform
+import pty
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+ARCH = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+OCI = os.environ.get("SAMPAN_OCI", str(TOP / "out" / ARCH / "bin" / "sampan-oci"))
+BUSYBOX = "/bin/busybox"
+SECONDS = 20
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="making containers needs root"),
+    pytest.mark.skipif(not os.access(OCI, os.X_OK), reason=f"{OCI} is not built"),
+    pytest.mark.skipif(
+        not os.access(BUSYBOX, os.X_OK), reason="the package busybox-static is not installed"
+    ),
+]
+
+
+class Oci:
+    """One state directory and one bundle; every container in it is removed at the end."""
+
+    def __init__(self, path):
+        self.path = path
+        self.root = path / "state"
+        self.bundle = path / "bundle"
+        self.rootfs = self.bundle / "rootfs"
+        (self.rootfs / "bin").mkdir(parents=True)
+        os.chmod(path, 0o755)
+        shutil.copy(BUSYBOX, self.rootfs / "bin" / "busybox")
+        for name in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
+            if name != "busybox":
+                (self.rootfs / "bin" / name).symlink_to("busybox")
+        subprocess.run([OCI, "spec", "--bundle", self.bundle], check=True)
+        self.config = json.loads((self.bundle / "config.json").read_text())
+        self.config["process"]["terminal"] = False
+        self.config["root"]["readonly"] = False
+        self.config["linux"]["cgroupsPath"] = f"/sampan-test-{os.getpid()}/{path.name}"
+        # A host on cgroup version 1 cannot limit; the default asks for nothing but devices.
+        self.process = self.config["process"]
+        self.linux = self.config["linux"]
+
+    def command(self, *args):
+        return [OCI, "--root", str(self.root), *map(str, args)]
+
+    def write(self, *args):
+        if args:
+            self.process["args"] = list(args)
+        (self.bundle / "config.json").write_text(json.dumps(self.config))
+
+    def call(self, *args, **kwargs):
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        kwargs.setdefault("timeout", SECONDS)
+        return subprocess.run(
+            self.command(*args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs
+        )
+
+    def ok(self, *args, **kwargs):
+        r = self.call(*args, **kwargs)
+        assert r.returncode == 0, r.stderr
+        return r.stdout
+
+    def run(self, *args, id="c", **kwargs):
+        """Run a program in a new container and return what it printed."""
+        self.write(*args)
+        return self.ok("run", "--bundle", self.bundle, id, **kwargs)
+
+    def sh(self, script, **kwargs):
+        return self.run("sh", "-c", script, **kwargs)
+
+    def refused(self, id="c", **kwargs):
+        """Run it and return the one error line."""
+        self.write()
+        r = self.call("run", "--bundle", self.bundle, id, **kwargs)
+        assert r.returncode == 1, r.stdout
+        lines = r.stderr.strip().splitlines()
+        assert len(lines) == 1, r.stderr
+        assert not (self.root / id).exists()
+        return lines[0]
+
+    def create(self, *args, id="c", options=(), stdout=subprocess.DEVNULL):
+        self.write(*args)
+        # Not a pipe of ours: the container keeps it, and waiting for its end would wait for it.
+        with open(self.path / "err", "w+") as err:
+            r = subprocess.run(
+                self.command("create", "--bundle", self.bundle, *options, id),
+                stdin=subprocess.DEVNULL, stdout=stdout, stderr=err, timeout=SECONDS,
+            )
+            err.seek(0)
+            assert r.returncode == 0, err.read()
+
+    def state(self, id="c"):
+        return json.loads(self.ok("state", id))
+
+    def wait_status(self, status, id="c"):
+        end = time.monotonic() + SECONDS
+        while self.state(id)["status"] != status:
+            assert time.monotonic() < end, self.state(id)
+            os.sched_yield()
+
+    def destroy(self):
+        if self.root.exists():
+            for entry in self.root.iterdir():
+                if not entry.name.startswith("."):
+                    subprocess.run(self.command("delete", "--force", entry.name), timeout=SECONDS)
+
+
+@pytest.fixture
+def oci(tmp_path):
+    o = Oci(tmp_path)
+    yield o
+    o.destroy()
+
+
+def user_namespace(oci):
+    oci.linux["namespaces"].append({"type": "user"})
+    for kind in ("uidMappings", "gidMappings"):
+        oci.linux[kind] = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+    # A new mount namespace in it may not mount what it does not own: sysfs needs the network.
+    os.chown(oci.rootfs, 100000, 100000)
+    for path in (oci.path, *oci.path.parents):
+        if path.stat().st_mode & 0o001 == 0 and path.is_relative_to("/tmp"):
+            os.chmod(path, 0o711)
+
+
+# ---- life of a container
+
+
+def test_create_start_state_kill_delete(oci):
+    pid_file = oci.path / "pid"
+    oci.create("sleep", "1000", options=["--pid-file", pid_file])
+    state = oci.state()
+    assert state["status"] == "created"
+    assert state["pid"] == int(pid_file.read_text())
+    assert state["bundle"] == str(oci.bundle)
+    assert oci.call("exec", "nobody", "true").returncode == 1
+    oci.ok("start", "c")
+    assert oci.state()["status"] == "running"
+    assert os.readlink(f"/proc/{state['pid']}/exe").endswith("/bin/busybox")
+    r = oci.call("start", "c")
+    assert r.returncode == 1 and "is running, not created" in r.stderr
+    r = oci.call("delete", "c")
+    assert r.returncode == 1 and "not stopped: running" in r.stderr
+    oci.ok("kill", "c", "KILL")
+    oci.wait_status("stopped")
+    r = oci.call("kill", "c", "KILL")
+    assert r.returncode == 1 and "not running" in r.stderr
+    oci.ok("delete", "c")
+    assert not (oci.root / "c").exists()
+    r = oci.call("state", "c")
+    assert r.returncode == 1 and r.stderr == "sampan-oci: container c does not exist\n"
+    oci.ok("delete", "--force", "c")
+
+
+def test_run_returns_the_exit_status(oci):
+    oci.write("sh", "-c", "exit 7")
+    assert oci.call("run", "--bundle", oci.bundle, "c").returncode == 7
+    oci.write("sh", "-c", "kill -9 $$")
+    # Process 1 of a namespace is not killed by itself.
+    assert oci.call("run", "--bundle", oci.bundle, "c").returncode == 0
+    oci.write("sh", "-c", "sh -c 'kill -9 $$'; exit $?")
+    assert oci.call("run", "--bundle", oci.bundle, "c").returncode == 137
+
+
+def test_run_in_the_foreground_forwards_signals(oci):
+    oci.write("sh", "-c", "trap 'exit 42' TERM; echo up; while :; do sleep 1 & wait; done")
+    p = subprocess.Popen(
+        oci.command("run", "--bundle", oci.bundle, "c"), stdout=subprocess.PIPE, text=True
+    )
+    assert p.stdout.readline() == "up\n"
+    p.send_signal(signal.SIGTERM)
+    assert p.wait(SECONDS) == 42
+
+
+def test_two_containers_cannot_have_one_id(oci):
+    oci.create("sleep", "1000")
+    r = oci.call("create", "--bundle", oci.bundle, "c")
+    assert r.returncode == 1
+    assert oci.state()["status"] == "created"
+    oci.linux["cgroupsPath"] += "-other"
+    oci.write()
+    r = oci.call("create", "--bundle", oci.bundle, "c")
+    assert r.returncode == 1 and "already exists" in r.stderr
+    assert oci.state()["status"] == "created"
+
+
+def test_list_and_ps(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    listed = json.loads(oci.ok("list", "--format", "json"))
+    assert [(c["id"], c["status"]) for c in listed] == [("c", "running")]
+    assert oci.ok("list", "--quiet").split() == ["c"]
+    assert "running" in oci.ok("list")
+    if json.loads(oci.ok("ps", "--format", "json", "c")) == []:
+        pytest.skip("no cgroup v2 to list processes from")
+    assert json.loads(oci.ok("ps", "--format", "json", "c")) == [oci.state()["pid"]]
+    assert "sleep 1000" in oci.ok("ps", "c")
+
+
+def test_pause_and_resume(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    oci.ok("pause", "c")
+    assert oci.state()["status"] == "paused"
+    assert "paused" in oci.call("exec", "c", "true").stderr
+    oci.ok("resume", "c")
+    assert oci.state()["status"] == "running"
+    oci.ok("pause", "c")
+    oci.ok("delete", "--force", "c")
+
+
+def test_a_missing_program_fails_at_create(oci):
+    oci.process["args"] = ["nothing"]
+    assert 'process.args[0]: exec: "nothing": executable file not found in $PATH' in oci.refused()
+    oci.process["args"] = ["/bin"]
+    assert "process.args[0]: exec /bin: Permission denied" in oci.refused()
+
+
+def test_a_program_that_cannot_be_executed_fails_at_start(oci):
+    (oci.rootfs / "bad").write_bytes(b"\x7fELF nonsense")
+    (oci.rootfs / "bad").chmod(0o755)
+    oci.create("/bad")
+    r = oci.call("start", "c")
+    assert r.returncode == 1
+    assert r.stderr == "sampan-oci: process.args[0]: exec /bad: Exec format error\n"
+    oci.wait_status("stopped")
+
+
+# ---- exec
+
+
+def test_exec_enters_everything(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    script = ("for p in self 1; do for n in /proc/$p/ns/*; do readlink $n; done; echo; done; "
+              "hostname; pwd")
+    own, first, rest = oci.ok("exec", "--cwd", "/bin", "c", "sh", "-c", script).split("\n\n")
+    assert own == first and len(own.split()) >= 8
+    assert rest.split() == ["container", "/bin"]
+    r = oci.call("exec", "--user", "7:8", "--env", "A=b c", "c", "sh", "-c", "id; echo $A; exit 5")
+    assert r.returncode == 5
+    assert r.stdout.split("\n")[:2] == ["uid=7 gid=8", "b c"]
+    r = oci.call("exec", "--user", "root", "c", "id")
+    assert r.returncode == 1 and "--user: expected UID[:GID] in numbers" in r.stderr
+    assert "CapEff:\t0000000000003000" not in oci.ok("exec", "c", "cat", "/proc/self/status")
+    caps = oci.ok("exec", "--cap", "CAP_NET_ADMIN", "c", "grep", "CapEff", "/proc/self/status")
+    assert int(caps.split()[1], 16) & 1 << 12
+    process = dict(oci.process, args=["sh", "-c", "echo from $PPID; umask"])
+    process["user"] = {"uid": 0, "gid": 0, "umask": 0o77}
+    (oci.path / "p.json").write_text(json.dumps(process))
+    assert oci.ok("exec", "--process", oci.path / "p.json", "c") == "from 0\n0077\n"
+
+
+def test_exec_with_a_terminal(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    master, slave = pty.openpty()
+    p = subprocess.Popen(
+        oci.command("exec", "--tty", "c", "sh", "-c", "tty; read x; echo got $x; exit 3"),
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )
+    os.close(slave)
+    os.write(master, b"hello\n")
+    seen = b""
+    while b"got hello" not in seen:
+        seen += os.read(master, 1000)
+    assert b"/dev/pts/0" in seen
+    assert p.wait(SECONDS) == 3
+    os.close(master)
+
+
+def test_detached_exec_leaves_a_pid_file(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    pid_file = oci.path / "pid"
+    subprocess.run(
+        oci.command("exec", "--detach", "--pid-file", pid_file, "c", "sleep", "1001"),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        check=True, timeout=SECONDS,
+    )
+    cmdline = pathlib.Path(f"/proc/{pid_file.read_text()}/cmdline").read_text()
+    assert cmdline.split("\0")[:2] == ["sleep", "1001"]
+
+
+# ---- terminal
+
+
+def receive_master(server):
+    connection, _ = server.accept()
+    fds = array.array("i")
+    _, control, _, _ = connection.recvmsg(64, socket.CMSG_LEN(fds.itemsize))
+    fds.frombytes(control[0][2])
+    return fds[0]
+
+
+def test_console_socket_gets_the_terminal(oci):
+    oci.process["terminal"] = True
+    oci.process["consoleSize"] = {"height": 33, "width": 77}
+    path = str(oci.path / "console")
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
+    server.settimeout(SECONDS)
+    oci.create("sh", "-c", "tty; stty size; ls -l /dev/console; sleep 1000",
+               options=["--console-socket", path])
+    master = receive_master(server)
+    oci.ok("start", "c")
+    seen = b""
+    while b"console" not in seen.split(b"\n")[-2 if seen.count(b"\n") else -1]:
+        seen += os.read(master, 1000)
+    assert b"/dev/pts/0" in seen or b"/dev/console" in seen
+    assert b"33 77" in seen
+    assert b"crw--w----" in seen
+    os.close(master)
+
+
+def test_a_terminal_needs_somebody_to_take_it(oci):
+    oci.process["terminal"] = True
+    oci.write("sh")
+    r = oci.call("create", "--bundle", oci.bundle, "c")
+    assert r.returncode == 1 and "process.terminal: needs --console-socket" in r.stderr
+
+
+# ---- isolation
+
+
+def test_namespaces_are_its_own(oci):
+    oci.linux["namespaces"].append({"type": "time"})
+    oci.linux["timeOffsets"] = {"boottime": {"secs": 864000}}
+    out = oci.sh("echo $$; hostname; for n in /proc/self/ns/*; do readlink $n; done; "
+                 "ls /sys/class/net; "
+                 "cut -d. -f1 /proc/uptime; cat /proc/self/cgroup | grep 0::").split()
+    assert out[:2] == ["1", "container"]
+    names = {o.split(":")[0]: o for o in out if ":[" in o}
+    for ns in ("pid", "net", "ipc", "uts", "mnt", "cgroup", "time"):
+        assert names[ns] != os.readlink(f"/proc/self/ns/{ns}")
+    assert names["user"] == os.readlink("/proc/self/ns/user")
+    assert "lo" in out and "eth0" not in out
+    host = float(pathlib.Path("/proc/uptime").read_text().split()[0])
+    assert abs(int(out[-2]) - host - 864000) < 60
+    assert out[-1] == "0::/"
+
+
+def test_a_namespace_can_be_joined(oci):
+    oci.create("sleep", "1000")
+    pid = oci.state()["pid"]
+    want = [os.readlink(f"/proc/{pid}/ns/{ns}") for ns in ("net", "ipc", "pid")]
+    for n in oci.linux["namespaces"]:
+        name = {"network": "net", "ipc": "ipc", "pid": "pid"}.get(n["type"])
+        if name:
+            n["path"] = f"/proc/{pid}/ns/{name}"
+    oci.linux["cgroupsPath"] += "-2"
+    got = oci.sh("for n in net ipc pid; do readlink /proc/self/ns/$n; done", id="d")
+    assert got.split() == want
+    oci.linux["namespaces"][0]["path"] = "/proc/self/ns/uts"
+    assert "linux.namespaces: pid: /proc/self/ns/uts is not such a namespace" in oci.refused("d")
+
+
+def test_user_namespace_with_maps(oci):
+    user_namespace(oci)
+    out = oci.sh("cat /proc/self/uid_map; id -u; touch /new; ls -ln /dev/null /dev/zero | wc -l; "
+                 "echo x >/dev/null; mknod /tmpnode c 1 3 || echo no nodes")
+    assert out.split()[:4] == ["0", "100000", "65536", "0"]
+    assert "no nodes" in out
+    assert (oci.rootfs / "new").stat().st_uid == 100000
+
+
+def test_user_namespace_can_be_joined_and_entered(oci):
+    user_namespace(oci)
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    pid = oci.state()["pid"]
+    want = os.readlink(f"/proc/{pid}/ns/user")
+    script = "readlink /proc/self/ns/user; id -u"
+    assert oci.ok("exec", "c", "sh", "-c", script).split() == [want, "0"]
+    for n in oci.linux["namespaces"]:
+        if n["type"] in ("user", "network"):
+            n["path"] = f"/proc/{pid}/ns/{'net' if n['type'] == 'network' else 'user'}"
+    del oci.linux["uidMappings"], oci.linux["gidMappings"]
+    oci.linux["cgroupsPath"] += "-2"
+    assert oci.sh(script, id="d").split() == [want, "0"]
+
+
+def test_read_only_and_masked_paths(oci):
+    (oci.rootfs / "secret").write_text("x")
+    (oci.rootfs / "hidden").mkdir()
+    (oci.rootfs / "hidden" / "x").write_text("x")
+    (oci.rootfs / "fixed").mkdir()
+    oci.linux["maskedPaths"] += ["/secret", "/hidden", "/not/there"]
+    oci.linux["readonlyPaths"] += ["/fixed"]
+    out = oci.sh("wc -c </secret; ls /hidden | wc -l; touch /hidden/y 2>&1; touch /fixed/y 2>&1; "
+                 "echo 1 2>&1 >/proc/sys/kernel/panic; touch /works && echo works")
+    assert out.split("\n")[:2] == ["0", "0"]
+    assert out.count("Read-only file system") >= 3
+    assert "works" in out
+
+
+def test_read_only_root(oci):
+    oci.config["root"]["readonly"] = True
+    out = oci.sh("touch /x 2>&1; echo x >/dev/shm/x && cat /dev/shm/x")
+    assert "Read-only file system" in out and out.endswith("x\n")
+
+
+def test_mounts_in_order_with_options(oci):
+    (oci.path / "data" / "deep").mkdir(parents=True)
+    (oci.path / "data" / "file").write_text("hello")
+    oci.config["mounts"] += [
+        {"destination": "/data", "source": str(oci.path / "data"), "type": "bind",
+         "options": ["rbind", "ro", "nosuid", "rprivate"]},
+        {"destination": "/data/deep", "type": "tmpfs", "source": "t",
+         "options": ["size=64k", "mode=700", "noexec"]},
+        {"destination": "/one/file", "source": str(oci.path / "data" / "file"),
+         "options": ["bind"]},
+    ]
+    out = oci.sh("cat /one/file; touch /data/x 2>&1; touch /data/deep/x && echo made; "
+                 "grep ' /data' /proc/mounts; ls -ld /data/deep")
+    assert out.startswith("hello")
+    assert "Read-only file system" in out and "made" in out
+    lines = [line for line in out.splitlines() if " /data" in line and "," in line]
+    assert " ro,nosuid" in lines[0]
+    assert "noexec" in lines[1] and "size=64k" in lines[1]
+    assert "drwx------" in out
+    assert not (oci.path / "data" / "deep" / "x").exists()
+
+
+def test_bad_mounts_are_named(oci):
+    oci.config["mounts"].append({"destination": "/x", "type": "tmpfs", "options": ["size=lots"]})
+    assert 'mounts[7].options: "size=lots": Invalid argument' in oci.refused()
+    oci.config["mounts"][7] = {"destination": "/x", "source": "/not/there", "options": ["bind"]}
+    assert "mounts[7].source: open /not/there: No such file or directory" in oci.refused()
+    oci.config["mounts"][7] = {"destination": "/x", "type": "nofs"}
+    assert "mounts[7].type: nofs: No such device" in oci.refused()
+
+
+def test_device_nodes(oci):
+    oci.linux["devices"] = [{"path": "/dev/deep/mine", "type": "c", "major": 1, "minor": 3,
+                             "fileMode": 0o640, "uid": 3, "gid": 4}]
+    out = oci.sh("cd /dev; ls -ln null zero full random urandom tty deep/mine; "
+                 "for n in fd stdin ptmx; do readlink $n; done; echo x >null; "
+                 "head -c 3 zero | wc -c")
+    for name, numbers in (("null", "1,   3"), ("zero", "1,   5"), ("full", "1,   7"),
+                          ("random", "1,   8"), ("urandom", "1,   9"), ("tty", "5,   0")):
+        line = next(line for line in out.splitlines() if line.endswith(f" {name}"))
+        assert line.startswith("crw-rw-rw-") and numbers in line
+    line = next(line for line in out.splitlines() if line.endswith("deep/mine"))
+    assert line.split()[:4] == ["crw-r-----", "1", "3", "4"]
+    assert out.splitlines()[-4:] == ["/proc/self/fd", "/proc/self/fd/0", "pts/ptmx", "3"]
+
+
+def test_capabilities(oci):
+    caps = oci.process["capabilities"]
+    caps["bounding"] = caps["permitted"] = ["CAP_KILL", "CAP_NET_BIND_SERVICE"]
+    caps["inheritable"] = caps["effective"] = caps["ambient"] = ["CAP_NET_BIND_SERVICE"]
+    oci.process["user"] = {"uid": 1000, "gid": 1000, "additionalGids": [5, 6]}
+    out = oci.sh("grep -E 'Cap|NoNew|Groups' /proc/self/status")
+    seen = dict(line.split(":\t") for line in out.splitlines())
+    bind = f"{1 << 10:016x}"
+    assert seen["CapInh"] == seen["CapEff"] == seen["CapAmb"] == seen["CapPrm"] == bind
+    assert seen["CapBnd"] == f"{1 << 10 | 1 << 5:016x}"
+    assert seen["NoNewPrivs"] == "1"
+    assert seen["Groups"].split() == ["5", "6"]
+
+
+def test_without_capabilities_there_are_none(oci):
+    del oci.process["capabilities"]
+    out = oci.sh("grep -E 'Cap(Prm|Eff|Bnd)' /proc/self/status")
+    assert {line.split()[1] for line in out.splitlines()} == {"0" * 16}
+
+
+def test_limits_umask_oom_sysctl_and_home(oci):
+    oci.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88},
+                              {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
+    oci.process["user"]["umask"] = 0o27
+    oci.process["oomScoreAdj"] = 321
+    oci.linux["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"}
+    (oci.rootfs / "etc").mkdir()
+    (oci.rootfs / "etc" / "passwd").write_text("root:x:0:0::/my/home:/bin/sh\n")
+    out = oci.sh("ulimit -Sn; ulimit -Hn; umask; cat /proc/self/oom_score_adj; "
+                 "cat /proc/sys/net/ipv4/ip_forward; echo $HOME")
+    assert out.split() == ["77", "88", "0027", "321", "1", "/my/home"]
+
+
+def test_working_directory_is_made_and_confined(oci):
+    oci.process["cwd"] = "/made/for/me"
+    assert oci.run("pwd") == "/made/for/me\n"
+    # CVE-2024-21626: through a descriptor of the runtime's to a directory of the host's.
+    for fd in range(3, 20):
+        oci.process["cwd"] = f"/proc/self/fd/{fd}"
+        assert "process.cwd" in oci.refused()
+
+
+def test_no_descriptor_leaks(oci):
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    out = oci.sh("ls /proc/self/fd", close_fds=False).split()
+    os.close(read)
+    os.close(write)
+    assert set(out) <= {"0", "1", "2", "3"}  # 3 is ls's own
+
+
+def test_preserved_descriptors(oci):
+    oci.write("sh", "-c", "echo through >&3; echo also >&4")
+    command = oci.command("run", "--preserve-fds", "2", "--bundle", oci.bundle, "c")
+    shell = ["sh", "-c", f'exec 3>{oci.path}/f 4>{oci.path}/g; exec "$@"', "sh"]
+    subprocess.run(shell + command, stdin=subprocess.DEVNULL, check=True, timeout=SECONDS)
+    assert (oci.path / "g").read_text() == "also\n"
+    assert (oci.path / "f").read_text() == "through\n"
+    r = oci.call("run", "--preserve-fds", "40", "--bundle", oci.bundle, "c")
+    assert r.returncode == 1 and "is not open" in r.stderr
+
+
+# ---- seccomp
+
+
+def test_a_forbidden_call_gives_its_error(oci):
+    oci.linux["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"},
+                     {"names": ["chmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}],
+    }
+    for privileges in (True, False):
+        oci.process["noNewPrivileges"] = privileges
+        oci.process["capabilities"]["bounding"] = []
+        oci.process["capabilities"]["effective"] = []
+        oci.process["capabilities"]["permitted"] = []
+        out = oci.sh("mkdir /x 2>&1; chmod 700 /bin 2>&1; grep Seccomp: /proc/self/status")
+        assert "Operation not permitted" in out
+        assert "No space left on device" in out
+        assert out.endswith("Seccomp:\t2\n")
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    assert "Operation not permitted" in oci.call("exec", "c", "mkdir", "/x").stderr
+
+
+# ---- hooks
+
+
+def hook(oci, name, script, **more):
+    path = oci.path / f"hook-{name}"
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+    return [{"path": str(path), "args": [name, "argument"], "env": ["WHO=me"], **more}]
+
+
+def test_hooks_run_in_order_with_the_state(oci):
+    log = oci.path / "log"
+    log.touch()
+    log.chmod(0o666)
+    line = f'echo "$0 $WHO $1 $(cat)" >> {log}\n'
+    # startContainer resolves and runs inside the container.
+    (oci.rootfs / "inside").write_text("#!/bin/sh\necho inside $(cat) >> /log\n")
+    (oci.rootfs / "inside").chmod(0o755)
+    oci.config["hooks"] = {
+        k: hook(oci, k, line)
+        for k in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
+    }
+    oci.config["hooks"]["startContainer"] = [
+        {"path": "/inside", "env": ["PATH=/bin"]}]
+    oci.create("sh", "-c", "exit 0")
+    first = [x.split(" ", 3) for x in log.read_text().splitlines()]
+    names = [pathlib.Path(x[0]).name.removeprefix("hook-") for x in first]
+    assert names == ["prestart", "createRuntime", "createContainer"]
+    pid = oci.state()["pid"]
+    for x in first:
+        assert x[1:3] == ["me", "argument"]
+        seen = json.loads(x[3])
+        assert seen["id"] == "c" and seen["pid"] == pid and seen["bundle"] == str(oci.bundle)
+        assert seen["status"] == "creating"
+    oci.ok("start", "c")
+    oci.wait_status("stopped")
+    oci.ok("delete", "c")
+    inside = (oci.rootfs / "log").read_text()
+    assert json.loads(inside.split(" ", 1)[1])["status"] == "created"
+    names = [x.split()[0].split("hook-")[1] for x in log.read_text().splitlines()]
+    assert names[3:] == ["poststart", "poststop"]
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
+def test_a_failing_hook_ends_the_container(oci, kind):
+    oci.config["hooks"] = {kind: hook(oci, kind, "exit 3\n"),
+                           "poststop": hook(oci, "poststop", f"touch {oci.path}/stopped\n")}
+    oci.process["args"] = ["true"]
+    assert f"hooks.{kind}[0]" in oci.refused()
+    if kind != "createContainer":
+        assert (oci.path / "stopped").exists()
+
+
+def test_a_hook_that_hangs_is_killed(oci):
+    oci.config["hooks"] = {"createRuntime": hook(oci, "h", "exec sleep 1000\n", timeout=1)}
+    oci.process["args"] = ["true"]
+    assert "still running after 1 s, killed" in oci.refused()
+
+
+def test_a_failing_start_container_hook_is_told_by_start(oci):
+    oci.config["hooks"] = {"startContainer": [{"path": "/bin/false"}]}
+    oci.create("true")
+    r = oci.call("start", "c")
+    assert r.returncode == 1
+    assert "hooks.startContainer[0]: /bin/false: exited with 1" in r.stderr
+
+
+# ---- an image that is not friendly
+
+
+@pytest.mark.parametrize("where", ["/proc", "/sys"])
+def test_proc_and_sys_may_not_be_symlinks(oci, where):
+    (oci.rootfs / "elsewhere").mkdir()
+    (oci.rootfs / where[1:]).symlink_to("/elsewhere")
+    assert "must be a directory, not a symlink" in oci.refused()
+
+
+def test_a_symlinked_dev_stays_inside(oci):
+    (oci.path / "outside").mkdir()
+    (oci.rootfs / "dev").symlink_to("../../outside")
+    oci.write("true")
+    oci.call("run", "--bundle", oci.bundle, "c")
+    assert list((oci.path / "outside").iterdir()) == []
+
+
+def test_links_in_an_images_own_dev_are_refused(oci):
+    oci.config["mounts"] = [m for m in oci.config["mounts"] if not
+                            m["destination"].startswith("/dev")]
+    (oci.rootfs / "dev").mkdir()
+    target = oci.path / "target"
+    target.write_text("safe")
+    (oci.rootfs / "dev" / "null").symlink_to(target)
+    assert "/dev/null: make the device: something else is there" in oci.refused()
+    assert target.read_text() == "safe"
+    (oci.rootfs / "dev" / "null").unlink()
+    (oci.rootfs / "dev" / "null").write_text("")
+    assert "/dev/null" in oci.refused()
+
+
+def test_masks_use_the_hosts_null(oci):
+    # CVE-2025-31133: with the image's /dev/null as mask, it is whatever the image put there.
+    oci.config["mounts"] = [m for m in oci.config["mounts"] if not
+                            m["destination"].startswith("/dev")]
+    oci.linux["maskedPaths"] = ["/secret"]
+    (oci.rootfs / "secret").write_text("x")
+    out = oci.sh("ls -l /secret; wc -c </secret")
+    assert "1,   3" in out and out.endswith("0\n")
+
+
+def test_mount_destinations_stay_inside(oci):
+    (oci.path / "outside").mkdir()
+    (oci.rootfs / "link").symlink_to(oci.path / "outside")
+    (oci.rootfs / "up").symlink_to("../../../../../../" + str(oci.path / "outside"))
+    for name in ("link", "up"):
+        oci.config["mounts"].append({"destination": f"/{name}/new", "type": "tmpfs"})
+        oci.write("true")
+        oci.call("run", "--bundle", oci.bundle, "c")
+        assert list((oci.path / "outside").iterdir()) == []
+        oci.config["mounts"].pop()
+
+
+def test_the_runtimes_file_cannot_be_written(oci):
+    # CVE-2019-5736, with a copy of the program so that a success would do no harm.
+    copy = oci.path / "runtime"
+    shutil.copy(OCI, copy)
+    before = copy.read_bytes()
+    oci.process["capabilities"] = {k: ["CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]
+                                   for k in ("bounding", "effective", "permitted")}
+    # While somebody else's shell waits, our program enters: look at it from inside.
+    oci.process["noNewPrivileges"] = False
+    seen = oci.path / "seen"
+    with open(seen, "w") as out:
+        oci.create("sh", "-c", """
+            while :; do for p in /proc/[0-9]*; do
+                case $(readlink $p/exe) in /bin/busybox|"") continue ;; esac
+                # Open for reading while it runs, for writing when it does not any more.
+                (exec 9<$p/exe; echo seen; i=0
+                 while [ $i -lt 2000 ]; do echo evil >/proc/self/fd/9; i=$((i + 1)); done
+                 echo tried)
+            done; done 2>/dev/null""", stdout=out)
+    oci.ok("start", "c")
+    for _ in range(30):
+        subprocess.run([copy, "--root", oci.root, "exec", "c", "true"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=SECONDS)
+        end = time.monotonic() + SECONDS
+        while seen.read_text().count("seen") > seen.read_text().count("tried"):
+            assert time.monotonic() < end
+        assert copy.read_bytes() == before
+    assert "tried" in seen.read_text()
+    # The first program of a container may be the runtime's own file as well.
+    oci.write("/proc/self/exe", "features")
+    oci.call("run", "--bundle", oci.bundle, "d")
+    assert copy.read_bytes() == before
+
+
+# ---- bad input
+
+
+def test_config_errors_are_one_line(oci):
+    cases = [
+        (("process", "cwd"), "x", "process.cwd: expected an absolute path"),
+        (("linux", "resources", "memory"), {"limit": "64M"},
+         "linux.resources.memory.limit: expected an integer, got a string"),
+        (("process", "selinuxLabel"), "x", "process.selinuxLabel: SELinux is not available"),
+        (("process", "apparmorProfile"), "x", "process.apparmorProfile"),
+        (("root", "path"), "nowhere", "root.path: open"),
+        (("ociVersion",), "2.0.0", "ociVersion: expected 1.x"),
+        (("linux", "intelRdt"), {"closID": "x"}, "linux.intelRdt: is not supported"),
+    ]
+    oci.process["args"] = ["true"]
+    good = json.dumps(oci.config)
+    for path, value, message in cases:
+        oci.config = json.loads(good)
+        place = oci.config
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        (oci.bundle / "config.json").write_text(json.dumps(oci.config))
+        r = oci.call("run", "--bundle", oci.bundle, "c")
+        assert r.returncode == 1
+        if path[-1] == "apparmorProfile" and os.path.exists("/proc/self/attr/apparmor/exec"):
+            continue
+        assert r.stderr.startswith(f"sampan-oci: {message}"), r.stderr
+        assert r.stderr.count("\n") == 1
+
+
+def test_unknown_keys_warn_and_run(oci):
+    oci.config["somethingNew"] = {}
+    oci.write("true")
+    r = oci.call("run", "--bundle", oci.bundle, "c")
+    assert r.returncode == 0
+    assert r.stderr == "sampan-oci: warning: somethingNew: unknown key, ignored\n"
+
+
+def test_the_log_is_runcs(oci):
+    log = oci.path / "log"
+    r = oci.call("--log", log, "--log-format", "json", "state", "none")
+    assert r.returncode == 1
+    record = json.loads(log.read_text())
+    assert record["level"] == "error" and record["msg"] == "container none does not exist"
+    assert "time" in record
+    for option in ("--systemd-cgroup",):
+        assert option in oci.call(option, "list").stderr
+    assert "--no-pivot" in oci.call("create", "--no-pivot", "c").stderr
+
+
+def test_features_are_valid_json(oci):
+    features = json.loads(oci.ok("features"))
+    assert features["linux"]["seccomp"]["enabled"] is True
+    assert "rro" in features["mountOptions"]
+
+
+def test_a_limit_without_its_controller_is_refused(oci):
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        pytest.skip("this machine has cgroup v2 controllers")
+    oci.linux["resources"]["pids"] = {"limit": 10}
+    oci.process["args"] = ["true"]
+    assert "linux.resources.pids.limit: the cgroup has no pids.max" in oci.refused()
+
+
+# ---- killed in the middle
+
+
+def leftovers(oci):
+    name = oci.linux["cgroupsPath"].rsplit("/", 1)[1]
+    found = subprocess.run(["find", "/sys/fs/cgroup", "-type", "d", "-name", name],
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return found.split()
+
+
+def test_killed_at_any_moment_delete_cleans_up(oci):
+    oci.write("sleep", "1000")
+    stages = set()
+    for step in range(60):
+        p = subprocess.Popen(oci.command("create", "--bundle", oci.bundle, "c"),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        end = time.monotonic() + step * 0.0005
+        while time.monotonic() < end:
+            pass
+        p.kill()
+        p.wait()
+        if (oci.root / "c").exists():
+            r = oci.call("state", "c")
+            stages.add(json.loads(r.stdout)["status"] if r.returncode == 0 else "none")
+        oci.ok("delete", "--force", "c")
+        assert not (oci.root / "c").exists()
+        assert leftovers(oci) == []
+    assert len(stages) > 1, stages
+
+
+def test_the_waiting_process_killed(oci):
+    oci.create("sleep", "1000")
+    os.kill(oci.state()["pid"], signal.SIGKILL)
+    oci.wait_status("stopped")
+    r = oci.call("start", "c")
+    assert r.returncode == 1 and "is stopped, not created" in r.stderr
+    oci.ok("delete", "c")
+    assert leftovers(oci) == []
