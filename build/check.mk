@@ -12,8 +12,8 @@ $(eval $(call variant,check/gcc,gcc -O2 -D_FORTIFY_SOURCE=2,ar))
 UNIT_TESTS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_test.c))
 FUZZERS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_fuzz.c))
 C_FILES := $(call in_folders,*.c)
-PY_TEST_FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard build/test_*.py rootfs/test_*.py \
-	kernel-config/test_*.py images/test_*.py board/test_*.py))))
+PY_TEST_FOLDERS := $(filter-out qemu-tests,$(patsubst %/,%,$(sort $(dir $(wildcard \
+	*/test_*.py */*/test_*.py)))))
 
 # A test may name linker flags in a line /* LDFLAGS: … */
 own_ldflags = $(shell sed -n 's|^/\* LDFLAGS: \(.*\) \*/$$|\1|p' $1)
@@ -56,6 +56,10 @@ $(CHECK)/gcc.ok: $(patsubst %.c,$(CHECK)/gcc/%.o,$(filter-out %_test.c %_fuzz.c,
 .SECONDEXPANSION:
 $(CHECK)/python/%.ok: $$(wildcard $$*/*) $(wildcard build/*) rootfs/sources.lock
 	$(call run_check,pytest $*,/usr/bin/python3 -m pytest -q -p no:cacheprovider $*)
+
+# these drive what was built
+$(CHECK)/python/runtime/image.ok: $(PROGRAMS_host)
+$(CHECK)/python/runtime/oci.ok: $(wildcard $(OUT)/bin/sampan-oci)
 
 # Two builds in different places give the same initramfs. Needs the toolchain, so it waits for the
 # first build.

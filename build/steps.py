@@ -109,9 +109,7 @@ class Step:
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LC_ALL", "V") if name in os.environ}
         env.update(ARCH=ARCH, GNU=GNU, MUSL=MUSL, TOP=TOP, WORK=work, RESULT=f"{work}/result")
         env.update(JOBS=str(os.cpu_count()), SOURCE_DATE_EPOCH=source_date_epoch(), TZ="UTC")
-        for variable in ("CCACHE_DIR", "XDG_CACHE_HOME"):
-            if variable in os.environ:
-                env[variable] = os.environ[variable]
+        env["CCACHE_DIR"] = os.environ.get("CCACHE_DIR", CACHE + "/ccache")
         for name in self.needs:
             env["DEP_" + name.replace("-", "_").upper()] = steps[name].stored
         return env
