@@ -53,7 +53,7 @@ Host sampan
 	LogLevel ERROR
 END
 
-quit_help="poweroff at its prompt, or Ctrl-A X"
+quit_help="sampan poweroff at its prompt, or Ctrl-A X"
 say "Booting $board; quit with $quit_help. The console is also in ${log#"$top"/}."
 
 # in the background, so that this shell can end it when it is told to end

@@ -7,6 +7,7 @@ initramfs whose /init prints one line. So the ratios hold on any host, the secon
 
 import argparse
 import json
+import os
 import re
 import statistics
 import tempfile
@@ -69,8 +70,8 @@ class Bench:
 
     def boot_real(self):
         with self.guest() as guest:
-            init = guest.time_of(guest.wait_for(r"^init: up"))
-            container = guest.time_of(guest.wait_for(rf"^{self.container} \| "))
+            init = guest.time_of(guest.wait_for(r"init: up"))
+            container = guest.time_of(guest.wait_for(rf"\b{self.container} \| "))
             guest.boot()
             guest.shell("true")
             kernel = kernel_clock_start(guest, b"cat /proc/uptime\n", r"^([\d.]+) [\d.]+$")
@@ -180,7 +181,9 @@ def rows(result):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--machine", action="append", choices=sorted(MACHINES))
-    parser.add_argument("--arch", default="x86_64", choices=("x86_64", "arm64"))
+    parser.add_argument(
+        "--arch", default=os.environ.get("ARCH", "x86_64"), choices=("x86_64", "arm64")
+    )
     parser.add_argument("--runs", type=int, default=5, help="boots per median (default 5)")
     parser.add_argument("--json", type=Path, default=TOP / "out" / "bench.json")
     options = parser.parse_args()

@@ -265,6 +265,10 @@ class Guest:
                 serial = self._accept(listeners["serial"])
                 self.console = Console(serial, self.console_log, self.start_time)
                 self.qmp = Qmp(self._accept(listeners["qmp"]))
+            except QmpError:
+                # QEMU connects before it looks at its devices
+                self.process.wait(timeout=10)
+                raise GuestError(f"{self.machine.name}: QEMU ended at once: {self._qemu_log()}") from None
             except BaseException:
                 self.process.kill()
                 self.process.wait()
@@ -285,9 +289,11 @@ class Guest:
         ready, _, _ = select.select([listener, self._pidfd], [], [], 60)
         if listener not in ready:
             what = "ended at once" if ready else "did not connect within 60 s"
-            log = (self.directory / "qemu.log").read_text(errors="replace")
-            raise GuestError(f"{self.machine.name}: QEMU {what}: {log.strip()}")
+            raise GuestError(f"{self.machine.name}: QEMU {what}: {self._qemu_log()}")
         return listener.accept()[0]
+
+    def _qemu_log(self):
+        return (self.directory / "qemu.log").read_text(errors="replace").strip()
 
     def fail(self, what):
         """Raise GuestError: `what`, and the end of the console."""
@@ -313,7 +319,9 @@ class Guest:
             self.fail(f"panicked while waiting for {pattern!r}")
         if why == "closed":
             self.process.wait()
-            self.fail(f"ended (QEMU exit {self.process.returncode}) before {pattern!r}")
+            said = self._qemu_log()
+            said = f", saying {said!r}," if said else ""
+            self.fail(f"ended (QEMU exit {self.process.returncode}){said} before {pattern!r}")
         self.fail(f"no {pattern!r} within {timeout} s")
 
     def time_of(self, match):
@@ -324,7 +332,7 @@ class Guest:
         """Wait until all services are up; returns self. After a reboot pass the mark before it."""
         self._boot_mark = since
         self._ssh_answered = False
-        self.wait_for(r"^init: ready", timeout, since)
+        self.wait_for(r"init: ready", timeout, since)
         return self
 
     def shell(self, command, timeout=COMMAND_TIMEOUT):

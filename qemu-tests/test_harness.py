@@ -30,16 +30,18 @@ def test_a_guest_that_panics_fails_at_once(boot_script):
     guest = boot_script("echo about to die\nexit 3\n")
     begin = time.monotonic()
     with pytest.raises(GuestError, match="panicked(.|\n)*about to die(.|\n)*Attempted to kill init"):
-        guest.wait_for("init: ready", timeout=600)
-    assert time.monotonic() - begin < 300
+        guest.wait_for("init: ready", timeout=60)
+    assert time.monotonic() - begin < 55
 
 
 def test_a_guest_that_ends_fails_at_once(boot_script):
-    guest = boot_script("echo good bye\npoweroff -f\nwhile :; do sleep 1000; done\n")
+    guest = boot_script("echo good bye\nwhile :; do sleep 1000; done\n")
+    guest.wait_for("good bye")
+    guest.qmp.command("quit")
     begin = time.monotonic()
     with pytest.raises(GuestError, match=r"ended \(QEMU exit 0\)(.|\n)*good bye"):
-        guest.wait_for("init: ready", timeout=600)
-    assert time.monotonic() - begin < 300
+        guest.wait_for("init: ready", timeout=60)
+    assert time.monotonic() - begin < 30
 
 
 def test_a_qemu_that_does_not_start_fails_with_its_message(boot):

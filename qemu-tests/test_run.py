@@ -95,7 +95,7 @@ def test_it_prints_the_url_once_the_page_answers_and_poweroff_at_its_prompt_ends
     assert done.stdout.strip() == "init", done.stderr
     run.child.send("\rsampan status\r")
     run.see(r"web\s.*(up|running)")
-    run.child.send("poweroff\r")
+    run.child.send("sampan poweroff\r")
     assert run.exit_status() == 0
 
 

@@ -7,7 +7,8 @@ board_arch=arm64 kernel_file=kernel
 
 qemu_options "$@"
 
-bootindex=0
+# 0 is taken by a direct boot
+bootindex=1
 for id in "${disks[@]}"; do
 	boot+=(-device "virtio-blk-pci,drive=$id,bootindex=$((bootindex++))")
 done

@@ -7,7 +7,8 @@ board_arch=x86_64 kernel_file=kernel
 
 qemu_options "$@"
 
-bootindex=0
+# 0 is taken by a direct boot
+bootindex=1
 for id in "${disks[@]}"; do
 	boot+=(-device "virtio-blk-pci,drive=$id,bootindex=$((bootindex++))")
 done
@@ -17,5 +18,6 @@ qemu_exec qemu-system-x86_64 \
 	"${boot[@]}" \
 	-device virtio-net-pci,netdev=net,romfile= \
 	-device virtio-rng-pci \
+	-device virtio-keyboard-pci \
 	-device i6300esb -action watchdog=reset \
 	"${common[@]}"
