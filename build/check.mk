@@ -26,6 +26,11 @@ endef
 $(foreach t,$(basename $(call in_folders,*_test.c)),$(eval $(call test_program,$t,,-lcmocka)))
 $(foreach t,$(basename $(call in_folders,*_fuzz.c)),$(eval $(call test_program,$t,-fsanitize=fuzzer)))
 
+# init and sampan for init's tests, which run them as a child subreaper
+$(eval $(call program,check/asan,$(CHECK)/asan/bin/init,init,$(CLANG) $(ASAN_FLAGS)))
+$(eval $(call program,check/asan,$(CHECK)/asan/bin/sampan,runtime/cli,$(CLANG) $(ASAN_FLAGS)))
+$(CHECK)/python/init.ok: $(CHECK)/asan/bin/init $(CHECK)/asan/bin/sampan
+
 # Runs one check, prints one line, and its output only when it fails.
 run_check = $(Q)mkdir -p $(@D); build/quiet.sh '$1' $@.log $2 && touch $@
 

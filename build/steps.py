@@ -14,6 +14,7 @@ make itself keeps fresh. Recipe metadata are comment lines at its top:
 """
 
 import concurrent.futures
+import fcntl
 import glob
 import hashlib
 import json
@@ -39,14 +40,14 @@ AT_ONCE = 2  # steps; each of them uses all cores where it can
 
 # name: (needs, command, file without which there is nothing to do)
 COMMANDS = {
-    "programs": (["musl", "libseccomp"], "make programs", "Makefile"),
+    "programs": (["musl", "libseccomp"], f"make -j{os.cpu_count()} programs", "Makefile"),
     "initramfs": (
         ["programs", "busybox", "e2fsprogs", "dropbear"],
         f"make out/{ARCH}/initramfs.cpio.zst",
         "rootfs/pack.py",
     ),
     "sbom": (["kernel"], f"make out/{ARCH}/sbom.spdx.json", "build/sbom.py"),
-    "host-tools": ([], "make host-tools", "runtime/image/main.c"),
+    "host-tools": ([], f"make -j{os.cpu_count()} host-tools", "runtime/image/main.c"),
     "app": (["host-tools", "busybox-web"], f"make out/{ARCH}/app.cpio", "examples/web"),
     "image": (
         ["kernel", "initramfs", "app", "sbom", "systemd-boot"] + (["grub"] if ARCH == "x86_64" else []),
@@ -119,6 +120,13 @@ class Step:
         work = f"{CACHE}/work/{self.name}-{ARCH}-{os.getpid()}"
         shutil.rmtree(work, ignore_errors=True)
         os.makedirs(work + "/result")
+        try:
+            self.build_in(work, steps, log)
+        finally:
+            if not VERBOSE:
+                shutil.rmtree(work, ignore_errors=True)
+
+    def build_in(self, work, steps, log):
         env = self.environment(steps, work)
         if self.source:
             env["SOURCE_FILES"] = "\n".join(sources.files_of(*self.source)[1])
@@ -129,9 +137,9 @@ class Step:
         if run_logged(command, log, cwd=work + "/src", env=env):
             raise Failed(self, log)
         os.makedirs(os.path.dirname(self.stored), exist_ok=True)
+        # another build may have been faster
         if not os.path.exists(self.stored):
             os.rename(work + "/result", self.stored)
-        shutil.rmtree(work)
 
     def publish(self):
         """out/ARCH/pkg/NAME leads to the result; out/ARCH/keys/NAME changes when it does."""
@@ -215,10 +223,16 @@ class Runner:
     def run(self, step):
         start = time.monotonic()
         os.makedirs(CACHE + "/log", exist_ok=True)
+        os.makedirs(TOP + "/out", exist_ok=True)
         log = f"{CACHE}/log/{step.name}-{ARCH}.log"
         if not step.is_recipe:
-            if run_logged(step.command.split(), log, cwd=TOP):
-                raise Failed(step, log)
+            # variables of make's command line are in the environment; its job server is not for us
+            env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+            # two builds in one tree take turns at its files
+            with open(f"{TOP}/out/.lock", "w", encoding="utf-8") as guard:
+                fcntl.flock(guard, fcntl.LOCK_EX)
+                if run_logged(step.command.split(), log, cwd=TOP, env=env):
+                    raise Failed(step, log)
         elif not os.path.exists(step.stored):
             if "note" in step.meta:
                 print(f"        {step.name} {ARCH}: {step.meta['note']}", flush=True)

@@ -108,7 +108,7 @@ def main(arguments):
     variables = dict(setting.split("=", 1) for setting in settings)
     mtime = int(os.environ["SOURCE_DATE_EPOCH"])
     data = archive(read_list(list_path, variables), mtime)
-    new = output + ".new"
+    new = f"{output}.{os.getpid()}.new"
     plain = new + ".cpio" if output.endswith(".zst") else new
     with open(plain, "wb") as file:
         file.write(data)
