@@ -55,7 +55,8 @@ static inline int sys_mount_setattr(
 	return (int)syscall(SYS_mount_setattr, fd, path, flags, attr, size);
 }
 
-/* umount2(2) under a name that needs no sys/mount.h, which some libcs let clash with linux/mount.h. */
+/* umount2(2) under a name that needs no sys/mount.h, which some libcs let clash with linux/mount.h.
+ */
 static inline int sys_umount2(const char *path, int flags)
 {
 	return (int)syscall(SYS_umount2, path, flags);
