@@ -89,8 +89,37 @@ def new_disk(disks_with_shell, tmp_path):
         path.unlink()
 
 
+@pytest.fixture
+def start(boot):
+    """start(machine, …): the system without an application, so that the console is quiet."""
+
+    def start_guest(machine="q35", ready="ready", **options):
+        if "firmware" not in options:
+            options["initrds"] = [MACHINES[machine].initramfs]
+        guest = boot(machine, **options)
+        # a prompt may stand before it
+        guest.wait_for(rf"init: {ready}\b")
+        return guest
+
+    return start_guest
+
+
 def storage_lines(guest):
-    return re.findall(r"^storage \| (.*)$", guest.console.text(), re.MULTILINE)
+    # a prompt may stand before it
+    return re.findall(r"storage \| (.*)$", guest.console.text(), re.MULTILINE)
+
+
+def write_note(guest):
+    guest.shell("mkdir -p /var/lib && echo kept > /var/lib/note && sync").ok()
+
+
+def assert_note(guest):
+    assert "kept" in guest.shell("cat /var/lib/note").ok().splitlines()
+
+
+def var_mount(guest):
+    """The fields of /var's line in /proc/mounts."""
+    return re.search(r"^\S+ /var \S+ \S+", guest.shell("cat /proc/mounts").ok(), re.M)[0].split()
 
 
 def power_off(guest):
@@ -162,83 +191,83 @@ def test_the_shipped_disk_boots_and_its_container_serves(boot, tmp_path, machine
 
 
 @every_way
-def test_data_survives_a_reboot_and_grows_with_the_disk(boot, new_disk, machine, firmware):
+def test_data_survives_a_reboot_and_grows_with_the_disk(start, new_disk, machine, firmware):
     disk = new_disk(MACHINES[machine].arch)
 
-    first = boot(machine, firmware=firmware, disks=[disk]).boot()
+    first = start(machine, firmware=firmware, disks=[disk])
     assert any("making the file system" in line for line in storage_lines(first))
-    first.shell("mkdir -p /var/lib && echo kept > /var/lib/note").ok()
+    write_note(first)
     power_off(first)
     assert data_partition(disk)[0] == "sampan-data"
     assert_sound(disk)
 
-    second = boot(machine, firmware=firmware, disks=[disk]).boot()
+    second = start(machine, firmware=firmware, disks=[disk])
     assert not any("making" in line or "growing" in line for line in storage_lines(second))
-    assert second.shell("cat /var/lib/note").ok() == "kept"
+    assert_note(second)
     power_off(second)
 
     before = data_partition(disk)
     grow(disk, 1024 * MIB)
-    third = boot(machine, firmware=firmware, disks=[disk]).boot()
-    assert third.shell("cat /var/lib/note").ok() == "kept"
-    # device, KiB in all, …
-    assert int(third.shell("df -k /var").ok().splitlines()[-1].split()[1]) > 1000 * 1024
+    third = start(machine, firmware=firmware, disks=[disk])
+    assert_note(third)
+    size = re.search(r"^/dev/vda3 +(\d+)", third.shell("df -k /var").ok(), re.M)
+    assert int(size[1]) > 1000 * 1024
     power_off(third)
     assert data_partition(disk) == (before[0], before[1], before[2] + 1024 * MIB)
     assert_sound(disk)
 
 
-def test_var_honours_no_setuid_programs_and_no_devices(boot, new_disk):
-    guest = boot("q35", disks=[new_disk()]).boot()
-    options = guest.shell("grep ' /var ' /proc/mounts").ok().split()[3].split(",")
-    assert {"rw", "nosuid", "nodev", "noatime"} <= set(options)
+def test_var_honours_no_setuid_programs_and_no_devices(start, new_disk):
+    guest = start(disks=[new_disk()])
+    assert {"rw", "nosuid", "nodev", "noatime"} <= set(var_mount(guest)[3].split(","))
 
 
-def test_without_a_disk_var_is_in_memory_and_the_console_says_so(boot):
-    guest = boot("q35").boot()
+def test_without_a_disk_var_is_in_memory_and_the_console_says_so(start):
+    guest = start()
     lines = storage_lines(guest)
     assert "no disk for data" in lines
     assert any("IN MEMORY" in line and "LOST" in line for line in lines)
-    assert guest.shell("grep ' /var ' /proc/mounts").ok().startswith("tmpfs ")
+    assert var_mount(guest)[0] == "tmpfs"
 
 
 @pytest.mark.parametrize("moment", ["making the data partition", "making the file system", "clean"])
-def test_first_boot_that_lost_power_is_finished_by_the_next_one(boot, new_disk, moment):
+def test_first_boot_that_lost_power_is_finished_by_the_next_one(boot, start, new_disk, moment):
     disk = new_disk()
     cut = boot("q35", disks=[disk])
-    cut.wait_for(rf"^storage \| .*{moment}")
+    cut.wait_for(rf"storage \| .*{moment}")
     cut.process.kill()
     cut.process.wait()
-    guest = boot("q35", disks=[disk]).boot()
-    assert guest.shell("grep ' /var ' /proc/mounts").ok().startswith("/dev/vda3 ")
+    guest = start(disks=[disk])
+    assert var_mount(guest)[0] == "/dev/vda3"
     power_off(guest)
     assert data_partition(disk)[0] == "sampan-data"
     assert_sound(disk)
 
 
-def test_damaged_table_is_restored_from_its_copy(boot, new_disk):
+def test_damaged_table_is_restored_from_its_copy(start, new_disk):
     disk = new_disk()
-    first = boot("q35", disks=[disk]).boot()
-    first.shell("echo kept > /var/note").ok()
+    first = start(disks=[disk])
+    write_note(first)
     power_off(first)
     damage(disk, 512, 4096)
-    second = boot("q35", disks=[disk]).boot()
-    assert second.shell("cat /var/note").ok() == "kept"
+    second = start(disks=[disk])
+    assert_note(second)
     power_off(second)
     assert_sound(disk)
 
 
-def test_damaged_file_system_is_neither_mounted_nor_formatted(boot, new_disk):
+def test_damaged_file_system_is_neither_mounted_nor_formatted(start, new_disk):
     disk = new_disk()
-    power_off(boot("q35", disks=[disk]).boot())
-    _, start, _ = data_partition(disk)
-    damage(disk, start, 65536)
+    power_off(start(disks=[disk]))
+    _, begin, _ = data_partition(disk)
+    damage(disk, begin, 65536)
     before = disk.read_bytes()
-    guest = boot("q35", disks=[disk]).boot()
+    # the service says that it failed, and the machine stays reachable
+    guest = start(disks=[disk], ready="not ready: storage")
     lines = storage_lines(guest)
     assert any("e2fsck -p /dev/vda3: exit status" in line for line in lines)
     assert any("IN MEMORY" in line for line in lines)
-    assert guest.shell("grep ' /var ' /proc/mounts").ok().startswith("tmpfs ")
+    assert var_mount(guest)[0] == "tmpfs"
     power_off(guest)
     assert disk.read_bytes() == before
 
@@ -249,35 +278,34 @@ def blank(path, size=64 * MIB):
     return path
 
 
-def test_empty_disk_is_used_only_when_it_is_named(boot, tmp_path):
+def test_empty_disk_is_used_only_when_it_is_named(start, tmp_path):
     disk = blank(tmp_path / "blank")
-    guest = boot("q35", disks=[disk]).boot()
+    guest = start(disks=[disk])
     assert "no disk for data" in storage_lines(guest)
     power_off(guest)
     assert disk.read_bytes().count(0) == disk.stat().st_size
 
-    first = boot("q35", disks=[disk], append="sampan.data=/dev/vda").boot()
-    first.shell("echo kept > /var/note").ok()
+    first = start(disks=[disk], append="sampan.data=/dev/vda")
+    write_note(first)
     power_off(first)
     assert_sound(disk)
-    second = boot("q35", disks=[disk]).boot()
-    assert second.shell("cat /var/note").ok() == "kept"
+    assert_note(start(disks=[disk]))
 
 
-def test_named_disk_that_holds_something_else_is_left_as_it_is(boot, tmp_path):
+def test_named_disk_that_holds_something_else_is_left_as_it_is(start, tmp_path):
     disk = blank(tmp_path / "foreign")
     mke2fs = shutil.which("mke2fs", path="/usr/sbin:/sbin")
     subprocess.run([mke2fs, "-q", "-F", "-t", "ext4", disk], check=True)
     before = disk.read_bytes()
-    guest = boot("q35", disks=[disk], append="sampan.data=/dev/vda").boot()
+    guest = start(disks=[disk], append="sampan.data=/dev/vda")
     assert "vda: not empty, and not Sampan's: left as it is" in storage_lines(guest)
     power_off(guest)
     assert disk.read_bytes() == before
 
 
-def test_two_disks_that_could_be_meant_are_both_left_alone(boot, new_disk):
+def test_two_disks_that_could_be_meant_are_both_left_alone(start, new_disk):
     disks = [new_disk(), new_disk()]
-    guest = boot("q35", disks=disks).boot()
+    guest = start(disks=disks)
     assert any("both vda and vdb could hold the data" in line for line in storage_lines(guest))
     power_off(guest)
     assert [data_partition(disk) for disk in disks] == [None, None]
@@ -293,15 +321,15 @@ def test_two_disks_that_could_be_meant_are_both_left_alone(boot, new_disk):
     ],
     ids=["nvme", "nvme-4096", "virtio-4096", "sata"],
 )
-def test_data_lives_on_every_kind_of_disk_and_sector(boot, tmp_path, device):
+def test_data_lives_on_every_kind_of_disk_and_sector(start, tmp_path, device):
     disk = blank(tmp_path / "disk")
     name = {"nvme": "nvme0n1", "virt": "vda", "ide-": "sda"}[device[:4]]
     extra = ["-drive", f"if=none,id=data,format=raw,file={disk}", "-device", device]
-    first = boot("q35", extra=extra, append=f"sampan.data=/dev/{name}").boot()
-    first.shell("echo kept > /var/note").ok()
+    first = start(extra=extra, append=f"sampan.data=/dev/{name}")
+    write_note(first)
     power_off(first)
     grow(disk, 64 * MIB)
     # found again without its name, also where disks come late
-    second = boot("q35", extra=extra).boot()
-    assert second.shell("cat /var/note").ok() == "kept"
+    second = start(extra=extra)
+    assert_note(second)
     assert any("grown to 12" in line for line in storage_lines(second))

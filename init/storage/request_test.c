@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #define ESP "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-#define LONG_BOOT "sampan.boot=" ESP "0"
 
 /* From a heap copy without a NUL, so that a byte too many is noticed. */
 static int parse(const char *text, struct request *ret, struct err *e)
@@ -68,7 +67,8 @@ static void nonsense_is_refused_by_name(void **state)
 {
 	static const char *const bad[] = {"sampan.data=", "sampan.data=vdb", "sampan.data=/dev/",
 		"sampan.data=/dev/../etc", "sampan.data=/dev/disk/by-id/x", "sampan.data=/dev/..",
-		"sampan.data=/dev/a-name-longer-than-that-of-any-disk", "sampan.boot=", LONG_BOOT,
+		"sampan.data=/dev/a-name-longer-than-that-of-any-disk",
+		"sampan.boot=", "sampan.boot=c12a7328-f81f-11d2-ba4b-00a0c93ec93b0",
 		"sampan.boot=c12a7328-f81f-11d2-ba4b-00a0c93ec93"};
 	struct request request;
 	struct err e;
