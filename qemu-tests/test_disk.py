@@ -210,7 +210,7 @@ def test_data_survives_a_reboot_and_grows_with_the_disk(start, new_disk, machine
     grow(disk, 1024 * MIB)
     third = start(machine, firmware=firmware, disks=[disk])
     assert_note(third)
-    size = re.search(r"^/dev/vda3 +(\d+)", third.shell("df -k /var").ok(), re.M)
+    size = re.search(r"^/dev/vda\d +(\d+)", third.shell("df -k /var").ok(), re.M)
     assert int(size[1]) > 1000 * 1024
     power_off(third)
     assert data_partition(disk) == (before[0], before[1], before[2] + 1024 * MIB)

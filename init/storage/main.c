@@ -102,7 +102,7 @@ static void scan_disks(const struct request *request, struct scan *ret)
 	ret->has_boot = false;
 	for (size_t i = 0; i < ret->count; i++) {
 		inspect(&ret->disks[i], request->has_boot ? request->boot : NULL, &ret->found[i]);
-		ret->has_boot = ret->has_boot || ret->found[i].is_boot;
+		ret->has_boot = ret->has_boot || ret->found[i].was_booted;
 	}
 }
 

@@ -23,11 +23,17 @@ static enum plan_data data_state(const struct gpt_part *part)
 	return strcmp(part->name, DATA_NAME_NEW) == 0 ? DATA_NEW : DATA_NONE;
 }
 
-static bool is_our_esp(const struct gpt_part *part, const uint8_t *boot_guid)
+static void inspect_esp(
+	const struct gpt_part *part, const uint8_t *boot_guid, struct plan_disk *disk)
 {
-	if (memcmp(part->type, plan_esp_type, GUID_BYTES) != 0 || strcmp(part->name, ESP_NAME) != 0)
-		return false;
-	return !boot_guid || memcmp(part->guid, boot_guid, GUID_BYTES) == 0;
+	bool named = boot_guid && memcmp(part->guid, boot_guid, GUID_BYTES) == 0;
+
+	if (memcmp(part->type, plan_esp_type, GUID_BYTES) != 0)
+		return;
+	disk->was_booted = disk->was_booted || named;
+	/* on the ESP of another system, free room is not ours */
+	if (strcmp(part->name, ESP_NAME) == 0 && (named || !boot_guid))
+		disk->is_boot = true;
 }
 
 void plan_inspect(const struct gpt *gpt, const uint8_t *boot_guid, struct plan_disk *ret)
@@ -41,8 +47,7 @@ void plan_inspect(const struct gpt *gpt, const uint8_t *boot_guid, struct plan_d
 		gpt_get_part(gpt, i, &part);
 		if (!gpt_part_used(&part))
 			continue;
-		if (is_our_esp(&part, boot_guid))
-			ret->is_boot = true;
+		inspect_esp(&part, boot_guid, ret);
 		data = data_state(&part);
 		if (data > ret->data) {
 			ret->data = data;

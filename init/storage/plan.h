@@ -27,7 +27,8 @@ enum plan_data { DATA_NONE, DATA_NEW, DATA_READY };
 /* What matters about one disk's table. */
 struct plan_disk {
 	bool has_table;
-	bool is_boot; /* has our ESP; the one that was booted from, if that is known */
+	bool was_booted; /* has the ESP that was named, whosever it is */
+	bool is_boot;	 /* has our ESP; the one that was named, if one was */
 	enum plan_data data;
 	uint32_t data_index; /* entry, if data is not DATA_NONE */
 };

@@ -145,12 +145,15 @@ static void boot_disk_is_the_one_that_was_named(void **state)
 	plan_inspect(&gpt, NULL, &found);
 	assert_true(found.is_boot);
 	plan_inspect(&gpt, guid, &found);
-	assert_true(found.is_boot);
+	assert_true(found.is_boot && found.was_booted);
 	plan_inspect(&gpt, other, &found);
-	assert_false(found.is_boot);
+	assert_false(found.is_boot || found.was_booted);
+	/* started from the ESP of another system: the disk is there, and not ours */
 	add(&gpt, 1, plan_esp_type, "EFI System", 2, 100);
 	plan_inspect(&gpt, NULL, &found);
-	assert_false(found.is_boot);
+	assert_false(found.is_boot || found.was_booted);
+	plan_inspect(&gpt, guid, &found);
+	assert_true(!found.is_boot && found.was_booted);
 }
 
 static void disks_are_chosen_by_rank_and_never_by_guess(void **state)
