@@ -130,6 +130,7 @@ static void errors_name_the_path(void **state)
 		{"{\"id\":1.5}", "id: expected an integer, got a fraction"},
 		{"{\"id\":-1}", "id: expected 0 to 4294967295, got -1"},
 		{"{\"id\":4294967296}", "id: expected 0 to 4294967295, got 4294967296"},
+		{"{\"id\":1,\"size\":-1}", "size: expected 0 to 18446744073709551615, got -1"},
 		{"{\"id\":1,\"small\":2147483648}", "small: expected -2147483648 to 2147483647"},
 		{"{\"id\":1,\"limit\":9223372036854775808}",
 			"limit: expected -9223372036854775808 to 9223372036854775807"},

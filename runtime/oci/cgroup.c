@@ -23,6 +23,7 @@ int cgroup_path(
 	const char *cgroups_path, const char *id, char buf[static CGROUP_PATH_MAX], struct err *e)
 {
 	const char *path = id;
+	const char *p;
 	int n;
 
 	if (cgroups_path && cgroups_path[0]) {
@@ -36,12 +37,12 @@ int cgroup_path(
 	if (n < 0 || n >= CGROUP_PATH_MAX)
 		return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: longer than %d bytes",
 			CGROUP_PATH_MAX - 1);
-	for (const char *p = buf; p; p = strchr(p + 1, '/')) {
-		size_t len = strcspn(p + 1, "/");
-
-		if (len == 2 && p[1] == '.' && p[2] == '.')
+	p = buf;
+	do {
+		if (strcspn(p + 1, "/") == 2 && p[1] == '.' && p[2] == '.')
 			return err_set(e, EINVAL, "linux.cgroupsPath: \"..\" is not allowed");
-	}
+		p = strchr(p + 1, '/');
+	} while (p);
 	if (strspn(buf, "/") == strlen(buf))
 		return err_set(
 			e, EINVAL, "linux.cgroupsPath: the root cgroup is not a container's");

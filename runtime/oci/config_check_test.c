@@ -123,6 +123,8 @@ static void what_cannot_be_done_is_named(void **state)
 		{"\"namespaces\":[" MOUNT_NS
 		 "],\"resources\":{\"memory\":{\"limit\":10,\"swap\":9}}",
 			"", "linux.resources.memory.swap: "},
+		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"unified\":{\"x/y.z\":\"1\"}}", "",
+			"linux.resources.unified.x/y.z: expected a controller's file"},
 		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"unified\":{\"../x.y\":\"1\"}}", "",
 			"linux.resources.unified.../x.y: expected a controller's file"},
 		{"\"namespaces\":[" MOUNT_NS

@@ -151,6 +151,16 @@ static void allowing_everything_needs_no_program(void **state)
 	assert_true(allowed(rules, 3, 'b', 8, 0, R | W));
 }
 
+static void reading_everything_is_not_everything(void **state)
+{
+	const struct config_device_rule rules[] = {
+		{.allow = true, .type = 'a', .major = -1, .minor = -1, .access = R}};
+
+	(void)state;
+	assert_true(allowed(rules, 1, 'b', 8, 0, R));
+	assert_false(allowed(rules, 1, 'b', 8, 0, W));
+}
+
 static void large_device_numbers_compare_in_32_bits(void **state)
 {
 	const struct config_device_rule rules[] = {{.allow = true,
@@ -172,6 +182,7 @@ int main(void)
 		cmocka_unit_test(the_last_rule_decides),
 		cmocka_unit_test(two_rules_together_allow_both_ways),
 		cmocka_unit_test(allowing_everything_needs_no_program),
+		cmocka_unit_test(reading_everything_is_not_everything),
 		cmocka_unit_test(large_device_numbers_compare_in_32_bits),
 	};
 

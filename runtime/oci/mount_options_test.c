@@ -46,6 +46,8 @@ static void a_later_word_wins(void **state)
 	assert_true(o.top.set == MOUNT_ATTR_RDONLY && o.top.clear == 0);
 	assert_int_equal(PARSE(&o, "private", "rshared", "slave"), 0);
 	assert_true(o.top.propagation == MS_SLAVE && o.all.propagation == 0);
+	assert_int_equal(PARSE(&o, "slave", "rprivate"), 0);
+	assert_true(o.top.propagation == 0 && o.all.propagation == MS_PRIVATE);
 }
 
 static void one_access_time_mode_replaces_another(void **state)

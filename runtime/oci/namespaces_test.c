@@ -87,6 +87,17 @@ static void a_new_user_namespace_has_no_rights_over_old_ones(void **state)
 	assert_int_equal(plan.join_before, 1U << NS_NET);
 }
 
+static void a_new_user_namespace_may_live_in_an_old_pid_namespace(void **state)
+{
+	const struct config c = {
+		.ns = {[NS_MOUNT].given = true, [NS_USER].given = true, [NS_PID] = {true, "/p"}}};
+	struct ns_plan plan = plan_of(&c);
+
+	(void)state;
+	assert_false(plan.intermediate);
+	assert_int_equal(plan.join_before, 1U << NS_PID);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +106,7 @@ int main(void)
 		cmocka_unit_test(clocks_are_set_before_anybody_is_inside),
 		cmocka_unit_test(joining_pid_happens_in_the_parent),
 		cmocka_unit_test(a_foreign_user_namespace_owns_what_is_new),
+		cmocka_unit_test(a_new_user_namespace_may_live_in_an_old_pid_namespace),
 		cmocka_unit_test(a_new_user_namespace_has_no_rights_over_old_ones),
 	};
 
