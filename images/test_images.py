@@ -210,6 +210,9 @@ def test_table_for_4096_byte_sectors_puts_the_copy_at_the_end():
         assert pieces[offset][:8] == b"EFI PART"
         assert len(pieces[offset]) == 4096
     assert pieces[8192][32:48] == struct.pack("<QQ", 256, 511)
+    # each header says where its own entries lie
+    assert struct.unpack_from("<Q", pieces[4096], 72)[0] == 2
+    assert struct.unpack_from("<Q", pieces[size - 4096], 72)[0] == size // 4096 - 5
 
 
 def test_failed_build_leaves_no_half_made_file(inputs):

@@ -297,7 +297,7 @@ def test_named_disk_that_holds_something_else_is_left_as_it_is(start, tmp_path):
     mke2fs = shutil.which("mke2fs", path="/usr/sbin:/sbin")
     subprocess.run([mke2fs, "-q", "-F", "-t", "ext4", disk], check=True)
     before = disk.read_bytes()
-    guest = start(disks=[disk], append="sampan.data=/dev/vda")
+    guest = start(disks=[disk], append="sampan.data=/dev/vda", ready="not ready: storage")
     assert "vda: not empty, and not Sampan's: left as it is" in storage_lines(guest)
     power_off(guest)
     assert disk.read_bytes() == before
@@ -305,7 +305,7 @@ def test_named_disk_that_holds_something_else_is_left_as_it_is(start, tmp_path):
 
 def test_two_disks_that_could_be_meant_are_both_left_alone(start, new_disk):
     disks = [new_disk(), new_disk()]
-    guest = start(disks=disks)
+    guest = start(disks=disks, ready="not ready: storage")
     assert any("both vda and vdb could hold the data" in line for line in storage_lines(guest))
     power_off(guest)
     assert [data_partition(disk) for disk in disks] == [None, None]
