@@ -5,7 +5,7 @@ from pathlib import Path
 
 from guest import TOP
 
-COMPILERS = {"x86_64": "x86_64-linux-gnu-gcc", "arm64": "aarch64-linux-gnu-gcc"}
+COMPILERS = {"x86_64": "x86_64-linux-musl-gcc", "arm64": "aarch64-linux-musl-gcc"}
 # newc header fields: inode, mode, uid, gid, nlink, mtime, size, major, minor, rmajor, rminor,
 # name size, check
 FIELDS = 13
@@ -41,10 +41,11 @@ def write_archive(path, files):
 
 
 def compile_program(name, arch, directory):
-    """Compile programs/<name>.c statically for the guest; returns its bytes."""
+    """Compile programs/<name>.c with the guest's own C library; returns its bytes."""
+    compiler = TOP / "out" / arch / "pkg" / "musl" / "bin" / COMPILERS[arch]
     source = TOP / "qemu-tests" / "programs" / f"{name}.c"
     target = Path(directory) / name
     subprocess.run(
-        [COMPILERS[arch], "-std=gnu17", "-O2", "-s", "-static", "-o", target, source], check=True
+        [compiler, "-std=gnu17", "-O2", "-s", "-o", target, source], check=True
     )
     return target.read_bytes()
