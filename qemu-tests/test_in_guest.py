@@ -45,7 +45,8 @@ def check_tap(status, output):
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
 def test_inside_the_machine(boot, script):
     guest = boot("q35", memory=512, files=files_of(script.parent)).boot()
-    done = guest.ssh(f"cd /test/{script.parent} && sh ./{script.name}", timeout=SCRIPT_TIMEOUT)
+    command = f"cd /test/{script.parent} && umask 022 && sh ./{script.name}"
+    done = guest.ssh(command, timeout=SCRIPT_TIMEOUT)
     print(done.output)
     check_tap(done.status, done.output)
 

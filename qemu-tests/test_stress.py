@@ -69,20 +69,17 @@ def test_a_full_filesystem_leaves_the_machine_usable(boot, folder):
     assert "No space left on device" in filled.output or "Out of memory" in guest.console.text()
     assert "web" in guest.shell("sampan status").ok()
     assert "Sampan" in guest.http()
-    since = guest.mark()
-    guest.shell("sampan restart web")
-    guest.wait_for(SERVING, since=since)
     assert guest.ssh(f"rm {path}").ok() == ""
+    since = guest.mark()
+    guest.shell("sampan restart web").ok()
+    guest.wait_for(SERVING, since=since)
     assert "Sampan" in guest.http()
-    assert guest.alive()
 
 
 def test_a_container_that_eats_memory_is_ended_and_the_machine_stays(boot):
     guest = boot("q35", memory=256).boot()
     guest.http()
-    guest.ssh(
-        "sampan-oci exec -d web /bin/sh -c 'a=x; while :; do a=$a$a; done'"
-    )
+    guest.ssh("sampan-oci exec -d web /bin/sh -c 'a=x; while :; do a=$a$a; done'").ok()
     guest.wait_for(r"Out of memory: Killed process|Memory cgroup out of memory", timeout=120)
     assert "web" in guest.shell("sampan status").ok()
     assert guest.ssh("cat /proc/1/comm").ok() == "init"

@@ -3,10 +3,10 @@
 #
 #   guest_test.sh [RUNTIME]
 #
-# Makes its bundles below /run from the machine's own BusyBox, which must be static.
+# Makes its bundles below / (/run and /tmp allow no devices) from the machine's own BusyBox, which must be static.
 
 oci=${1:-sampan-oci}
-dir=/run/oci-guest-test
+dir=/oci-guest-test
 bundle=$dir/bundle
 root=$dir/state
 cgroups=/sys/fs/cgroup/containers
