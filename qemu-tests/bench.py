@@ -127,7 +127,7 @@ class Bench:
 
     def smallest(self, boot_seconds):
         """The least memory in MiB with which the container's page is served, by bisection."""
-        timeout = 30 + 5 * boot_seconds
+        timeout = 10 + 3 * boot_seconds
         fails, serves = SMALLEST_TRIED, LARGEST_TRIED
         while serves - fails > STEP:
             middle = (fails + serves) // 2 // STEP * STEP
