@@ -110,6 +110,8 @@ class Step:
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LC_ALL", "V") if name in os.environ}
         env.update(ARCH=ARCH, GNU=GNU, MUSL=MUSL, TOP=TOP, WORK=work, RESULT=f"{work}/result")
         env.update(JOBS=str(os.cpu_count()), SOURCE_DATE_EPOCH=source_date_epoch(), TZ="UTC")
+        # one language for all: ccache takes another one for another compilation
+        env["LANG"] = "C.UTF-8"
         env["CCACHE_DIR"] = os.environ.get("CCACHE_DIR", CACHE + "/ccache")
         for name in self.needs:
             env["DEP_" + name.replace("-", "_").upper()] = steps[name].stored
