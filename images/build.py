@@ -32,7 +32,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("arch", choices=sorted(EFI_NAMES))
     parser.add_argument("out", type=Path, help="directory for sampan.efi and disk.raw")
-    parser.add_argument("--kernel", type=Path, help="default: OUT/kernel")
+    parser.add_argument("--kernel", type=Path, help="default: OUT/kernel.efi")
     parser.add_argument(
         "--initrd", type=Path, action="append",
         help="archive for the initramfs, may be repeated; default: OUT/initramfs.cpio.zst and, "
@@ -161,7 +161,7 @@ def write_whole(path, make):
 
 def main():
     args = parse_arguments()
-    args.kernel = args.kernel or args.out / "kernel"
+    args.kernel = args.kernel or args.out / "kernel.efi"
     app = args.out / "app.cpio"
     args.initrd = args.initrd or [args.out / "initramfs.cpio.zst"] + [app] * app.exists()
     if args.arch == "x86_64" and not args.grub and not args.uki_only:

@@ -56,7 +56,7 @@ def inputs(tmp_path):
         machine = uki.MACHINES[arch]
         out = tmp_path / arch
         out.mkdir()
-        (out / "kernel").write_bytes(pe_image(machine, noise(KERNEL_SIZE, arch)))
+        (out / "kernel.efi").write_bytes(pe_image(machine, noise(KERNEL_SIZE, arch)))
         (out / "initramfs.cpio.zst").write_bytes(noise(12345, "initramfs"))
         (out / "app.cpio").write_bytes(noise(4321, "app"))
         (tmp_path / f"linux{name}.efi.stub").write_bytes(pe_image(machine, b"stub"))
@@ -85,7 +85,7 @@ def content(image, name):
 def test_uki_holds_kernel_and_archives_bit_for_bit(inputs):
     make(inputs, "arm64", "--uki-only")
     image = (inputs / "arm64/sampan.efi").read_bytes()
-    assert content(image, ".linux") == (inputs / "arm64/kernel").read_bytes()
+    assert content(image, ".linux") == (inputs / "arm64/kernel.efi").read_bytes()
     initrd = content(image, ".initrd")
     first = (inputs / "arm64/initramfs.cpio.zst").read_bytes()
     assert initrd[: len(first)] == first
@@ -127,7 +127,7 @@ def test_truncated_pe_is_refused(size):
 
 
 def test_kernel_of_another_architecture_is_refused(inputs):
-    kernel = inputs / "x86_64/kernel"
+    kernel = inputs / "x86_64/kernel.efi"
     result = make(inputs, "arm64", "--kernel", kernel, check=False)
     assert result.returncode == 1
     assert f"{kernel} is not for arm64" in result.stderr
@@ -221,5 +221,5 @@ def test_failed_build_leaves_no_half_made_file(inputs):
     assert result.returncode == 1
     assert "systemd-bootaa64.efi" in result.stderr
     assert sorted(p.name for p in (inputs / "arm64").iterdir()) == [
-        "app.cpio", "initramfs.cpio.zst", "kernel", "sampan.efi",
+        "app.cpio", "initramfs.cpio.zst", "kernel.efi", "sampan.efi",
     ]  # fmt: skip

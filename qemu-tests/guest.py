@@ -65,7 +65,7 @@ class Machine:
 MACHINES = {
     "q35": Machine("q35", "qemu-x86_64", "x86_64"),
     "microvm": Machine("microvm", "microvm", "x86_64", "vmlinux"),
-    "arm64": Machine("arm64", "qemu-arm64", "arm64"),
+    "arm64": Machine("arm64", "qemu-arm64", "arm64", "kernel.gz"),
 }
 
 

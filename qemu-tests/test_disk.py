@@ -52,7 +52,7 @@ def content(image, name):
 
 def build_disk(arch, out, cmdline):
     files = TOP / "out" / arch
-    command = [TOP / "images/build.py", arch, out, "--kernel", files / "kernel"]
+    command = [TOP / "images/build.py", arch, out, "--kernel", files / "kernel.efi"]
     command += ["--initrd", files / "initramfs.cpio.zst", "--cmdline", cmdline]
     command += ["--systemd-boot", files / "pkg/systemd-boot"]
     if arch == "x86_64":
@@ -157,7 +157,7 @@ def test_disk_and_uki_hold_the_same_kernel_and_initramfs_as_the_direct_boot(arch
     out = TOP / "out" / arch
     path, image = os_file(out / "disk.raw")
     assert image == (out / "sampan.efi").read_bytes()
-    assert content(image, ".linux") == (out / "kernel").read_bytes()
+    assert content(image, ".linux") == (out / "kernel.efi").read_bytes()
     initrd = content(image, ".initrd")
     initramfs = (out / "initramfs.cpio.zst").read_bytes()
     assert initrd.startswith(initramfs)

@@ -2,7 +2,7 @@
 # Boots Sampan on QEMU's virt, an arm64 machine with PCI Express. Options: --help
 # shellcheck disable=SC1091,SC2034,SC2154 # variables pass both ways between this and qemu.sh
 set -euo pipefail
-board_arch=arm64 kernel_file=kernel
+board_arch=arm64 kernel_file=kernel.gz
 . "$(dirname "$0")/../qemu.sh"
 
 qemu_options "$@"
