@@ -526,8 +526,10 @@ bool service_reap(pid_t pid, int code, int status)
 	else
 		read_setup(svc);
 	logs_drain(service_index(svc));
-	svc->exit = how;
-	if (svc->forked_ok)
+	/* in SVC_DELETE it is sampan-oci that ended it, and why it did is on record */
+	if (svc->state != SVC_DELETE)
+		svc->exit = how;
+	if (svc->state != SVC_DELETE && svc->forked_ok)
 		say_exit(svc, "", how);
 	/* before pid is forgotten: it still names the process group */
 	kill_rest(svc);

@@ -190,38 +190,46 @@ static void tick_kill(bool late)
 		end();
 }
 
+static void tick_services(bool late)
+{
+	if (!stop_services() && !late)
+		return;
+	if (late)
+		name_late_services();
+	enter(ADOPTED, ADOPTED_STOP_MS);
+	(void)adopt_signal_all(SIGTERM);
+}
+
+static void tick_adopted(bool late)
+{
+	if (adopt_signal_all(0) > 0 && !late)
+		return;
+	enter(KILL, KILL_ALL_MS);
+	kill_all();
+}
+
+static void tick_end(bool late)
+{
+	if (late)
+		end();
+}
+
 void shutdown_tick(uint64_t now_ms)
 {
-	bool late = now_ms >= stage_ms;
+	static void (*const ticks[])(bool late) = {
+		[SERVICES] = tick_services,
+		[ADOPTED] = tick_adopted,
+		[KILL] = tick_kill,
+		[UNMOUNT] = tick_unmount,
+		[END] = tick_end,
+	};
+	enum stage before;
 
-	switch (stage) {
-	case SERVICES:
-		if (!stop_services() && !late)
-			break;
-		if (late)
-			name_late_services();
-		enter(ADOPTED, ADOPTED_STOP_MS);
-		(void)adopt_signal_all(SIGTERM);
-		late = false;
-		/* fall through */
-	case ADOPTED:
-		if (adopt_signal_all(0) > 0 && !late)
-			break;
-		enter(KILL, KILL_ALL_MS);
-		kill_all();
-		late = false;
-		/* fall through */
-	case KILL:
-		tick_kill(late);
-		break;
-	case UNMOUNT:
-		tick_unmount(late);
-		break;
-	case END:
-		if (late)
-			end();
-		break;
-	case RUNNING:
-		break;
-	}
+	/* as far as it goes: nothing else may happen that would call this again */
+	do {
+		before = stage;
+		if (stage != RUNNING)
+			ticks[stage](now_ms >= stage_ms);
+		now_ms = time_now_ms();
+	} while (stage != before);
 }

@@ -17,8 +17,8 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-/* Not 3 or 4, which BusyBox's udhcpc takes without looking; of one digit, for shells; not 10 and up,
- * which shells use themselves. */
+/* Not 3 or 4, which BusyBox's udhcpc takes without looking; of one digit, for shells; not 10 and
+ * up, which shells use themselves. */
 #define NOTIFY_FD 9
 
 static struct rlimit child_nofile;
@@ -66,7 +66,8 @@ static int set_stdio(const struct spawn *s, const char **ret_step)
 	*ret_step = "dup2";
 	if (s->notify >= 0 && dup2(s->notify, NOTIFY_FD) < 0)
 		return errno;
-	/* Everything of init's is close-on-exec already; this is for what a bug would leave open. */
+	/* Everything of init's is close-on-exec already; this is for what a bug would leave open.
+	 */
 	(void)sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (s->notify >= 0)
 		(void)fd_set_cloexec(NOTIFY_FD, 0);
