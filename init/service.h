@@ -99,9 +99,12 @@ void service_report(void);
 uint64_t service_deadline(void);
 void service_tick(uint64_t now_ms);
 
-/* For container.c. */
+/* For container.c and runs.c. */
 void service_enter(struct service *svc, enum service_state state, uint64_t timeout_ms);
 int service_spawn_step(struct service *svc, const struct spawn *how);
-void service_ended(struct service *svc);
+/* What `sampan status` shows beside the state. */
+void service_say(struct service *svc, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, of how a process ended; @who is put before it: "sampan-oci create ". */
+void service_say_exit(struct service *svc, const char *who, struct service_exit how);
 
 #endif
