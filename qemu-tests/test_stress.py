@@ -76,10 +76,14 @@ def test_a_full_filesystem_leaves_the_machine_usable(boot, folder):
     assert "Sampan" in guest.http()
 
 
+# a megabyte at a time: a shell that asks for half of all memory at once is told no, and ends by itself
+EATER = r"b=x; while [ ${#b} -lt 1000000 ]; do b=$b$b; done; n=v; while :; do n=${n}x; eval $n=\$b; done"
+
+
 def test_a_container_that_eats_memory_is_ended_and_the_machine_stays(boot):
     guest = boot("q35", memory=256).boot()
     guest.http()
-    guest.ssh("sampan-oci exec -d web /bin/sh -c 'a=x; while :; do a=$a$a; done'").ok()
+    guest.ssh(f"sampan-oci exec -d web /bin/sh -c '{EATER}'").ok()
     guest.wait_for(r"Out of memory: Killed process|Memory cgroup out of memory", timeout=120)
     assert "web" in guest.shell("sampan status").ok()
     assert guest.ssh("cat /proc/1/comm").ok() == "init"
