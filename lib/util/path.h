@@ -33,6 +33,22 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 int path_make_dirs_in_root(int rootfd, const char *path, mode_t mode);
 
 /*
+ * As path_make_dirs_in_root, but where a symlink leads to nowhere, what it leads to is made: an
+ * image's /var/run points to a /run that it does not have. A link's text takes the place of its
+ * name in the path, and the kernel resolves the result from the root like any other.
+ * Returns also -ELOOP after 40 such symlinks, the kernel's number.
+ */
+int path_make_dirs_through_links(int rootfd, const char *path, mode_t mode);
+
+/*
+ * Make the empty file @path below @rootfd, and its directories (0755), in the same way. What is
+ * there already stays as it is, a directory too.
+ * @mode: of the file, before the umask
+ * Returns 0; -EINVAL for a path without a last component; otherwise as above.
+ */
+int path_make_file_through_links(int rootfd, const char *path, mode_t mode);
+
+/*
  * Split @path into its parent and last component, for calls that act on a name (mknodat, linkat,
  * unlinkat, symlinkat): open the parent with path_open_in_root, then use the name.
  * @path: "a/b/c", "/a", "a/": trailing slashes are dropped

@@ -1,6 +1,7 @@
 #include "lib/util/path.h"
 
 #include "lib/base/fd.h"
+#include "lib/util/rmtree.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -34,17 +36,9 @@ static int make_root(void **state)
 
 static int drop_root(void **state)
 {
-	static const char *const made[] = {"root/a/b/c", "root/a/b", "root/a", "root/up/d",
-		"root/abs", "root/dangling", "root/file", "root/outside/d", "root/outside"};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
-		if (unlinkat(topfd, made[i], 0))
-			unlinkat(topfd, made[i], AT_REMOVEDIR);
-	}
-	unlinkat(topfd, "root/up", 0);
-	unlinkat(topfd, "root", AT_REMOVEDIR);
-	unlinkat(topfd, "outside", AT_REMOVEDIR);
+	if (rmtree_at(topfd, "root") < 0 || rmtree_at(topfd, "outside") < 0)
+		return -1;
 	fd_close(&rootfd);
 	fd_close(&topfd);
 	return rmdir(top);
@@ -97,6 +91,66 @@ static void symlink_to_nowhere_is_refused(void **state)
 	assert_false(exists("root/not"));
 }
 
+static void what_a_symlink_leads_to_is_made_inside(void **state)
+{
+	struct stat made;
+	struct stat seen;
+	int fd;
+
+	(void)state;
+	/* var/run -> ../run/./now, run -> /../../outside, outside is the root's */
+	assert_int_equal(mkdirat(rootfd, "var", 0755), 0);
+	assert_int_equal(symlinkat("../run/./now", rootfd, "var/run"), 0);
+	assert_int_equal(symlinkat("/../../beside/", rootfd, "run"), 0);
+	fd = path_make_dirs_through_links(rootfd, "/var//run/x/", 0755);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &made), 0);
+	fd_close(&fd);
+	assert_int_equal(fstatat(topfd, "root/beside/now/x", &seen, 0), 0);
+	assert_true(made.st_ino == seen.st_ino);
+	assert_false(exists("beside"));
+	/* A file in place of the last link's target, and one whose directories are missing too. */
+	assert_int_equal(symlinkat("../run/new/file", rootfd, "var/conf"), 0);
+	assert_int_equal(path_make_file_through_links(rootfd, "var/conf", 0600), 0);
+	assert_int_equal(fstatat(topfd, "root/beside/new/file", &seen, 0), 0);
+	assert_true(S_ISREG(seen.st_mode));
+	assert_int_equal(path_make_file_through_links(rootfd, "var/conf", 0600), 0);
+	assert_int_equal(path_make_file_through_links(rootfd, "plain/f", 0600), 0);
+	assert_true(exists("root/plain/f"));
+	assert_int_equal(path_make_file_through_links(rootfd, "plain/f/g", 0600), -ENOTDIR);
+	assert_int_equal(path_make_file_through_links(rootfd, "plain/..", 0600), 0);
+	assert_int_equal(path_make_file_through_links(rootfd, "none/..", 0600), -EINVAL);
+}
+
+static void symlinks_without_end_are_refused(void **state)
+{
+	char name[8];
+	char next[8];
+	char text[2048];
+	char path[PATH_BYTES_MAX];
+
+	(void)state;
+	assert_int_equal(symlinkat("self/x", rootfd, "self"), 0);
+	assert_int_equal(path_make_dirs_through_links(rootfd, "self/y", 0755), -ELOOP);
+	assert_int_equal(path_make_file_through_links(rootfd, "self", 0600), -ELOOP);
+	/* The link's text and the rest of the path together are longer than a path may be. */
+	memset(text, '/', sizeof(text));
+	memcpy(text + 2000, "gone", 5);
+	assert_int_equal(symlinkat(text, rootfd, "long"), 0);
+	memset(path, '/', sizeof(path));
+	memcpy(path, "long", 4);
+	memcpy(path + 3000, "x", 2);
+	assert_int_equal(path_make_dirs_through_links(rootfd, path, 0755), -ENAMETOOLONG);
+	/* One link more than the kernel follows. */
+	for (int i = 0; i <= 40; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		snprintf(next, sizeof(next), "c%d", i + 1);
+		assert_int_equal(symlinkat(next, rootfd, name), 0);
+	}
+	assert_int_equal(path_make_dirs_through_links(rootfd, "c0", 0755), -ELOOP);
+	assert_int_equal(path_make_file_through_links(rootfd, "c0", 0600), -ELOOP);
+}
+
 static void file_on_the_way_is_no_directory(void **state)
 {
 	int fd = path_open_in_root(rootfd, "/file", O_CREAT | O_WRONLY | O_EXCL, 0600);
@@ -142,6 +196,8 @@ int main(void)
 		cmocka_unit_test(directories_are_made_component_by_component),
 		cmocka_unit_test(links_and_dotdot_stay_inside),
 		cmocka_unit_test(symlink_to_nowhere_is_refused),
+		cmocka_unit_test(what_a_symlink_leads_to_is_made_inside),
+		cmocka_unit_test(symlinks_without_end_are_refused),
 		cmocka_unit_test(file_on_the_way_is_no_directory),
 		cmocka_unit_test(magic_links_are_refused),
 		cmocka_unit_test(split_names_parent_and_last),

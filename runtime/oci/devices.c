@@ -135,7 +135,7 @@ static int make_configured(const struct container *c, struct rootfs *r, size_t i
 	int n = path_split(d->path, parent, sizeof(parent), name);
 
 	if (n == 0) {
-		dir = path_make_dirs_in_root(r->root, parent, 0755);
+		dir = path_make_dirs_through_links(r->root, parent, 0755);
 		n = dir < 0 ? dir : make_node(c, dir, name, d->path, mode, dev);
 	}
 	if (n == 0 && (d->uid || d->gid) && !c->config->ns[NS_USER].given &&
@@ -166,7 +166,7 @@ int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err 
 
 	if (dev_is_bound(c->config))
 		return 0;
-	dev = path_make_dirs_in_root(r->root, "/dev", 0755);
+	dev = path_make_dirs_through_links(r->root, "/dev", 0755);
 	if (dev < 0)
 		return err_set(e, -dev, "/dev: %s", strerror(-dev));
 	n = make_defaults(c, dev, e);

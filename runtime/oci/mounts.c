@@ -215,23 +215,6 @@ static bool wants_real_directory(const struct config_mount *m)
 	return !m->options.bind && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
 }
 
-static int make_file(int root, const char *path)
-{
-	char parent[PATH_BYTES_MAX];
-	AUTO_CLOSE int dir = -1;
-	AUTO_CLOSE int file = -1;
-	char name[256];
-	int r = path_split(path, parent, sizeof(parent), name);
-
-	if (r < 0)
-		return r;
-	dir = path_make_dirs_in_root(root, parent, 0755);
-	if (dir < 0)
-		return TAKE_FD(dir);
-	file = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
-	return file < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /* Open the place to mount on; make it when it is missing. */
 static int open_target(int root, const struct config_mount *m, bool is_dir)
 {
@@ -245,8 +228,8 @@ static int open_target(int root, const struct config_mount *m, bool is_dir)
 	if (fd != -ENOENT)
 		return fd;
 	if (is_dir)
-		return path_make_dirs_in_root(root, m->destination, 0755);
-	r = make_file(root, m->destination);
+		return path_make_dirs_through_links(root, m->destination, 0755);
+	r = path_make_file_through_links(root, m->destination, 0644);
 	return r < 0 ? r : path_open_in_root(root, m->destination, O_PATH, 0);
 }
 
