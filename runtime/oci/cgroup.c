@@ -43,7 +43,9 @@ int cgroup_path(
 			return err_set(e, EINVAL, "linux.cgroupsPath: \"..\" is not allowed");
 		p = strchr(p + 1, '/');
 	} while (p);
-	if (strspn(buf, "/") == strlen(buf))
+	/* One slash in front: what is behind it is a path below the mount for openat(2). */
+	memmove(buf, buf + strspn(buf, "/") - 1, strlen(buf) - strspn(buf, "/") + 2);
+	if (buf[1] == '\0')
 		return err_set(
 			e, EINVAL, "linux.cgroupsPath: the root cgroup is not a container's");
 	return 0;
@@ -220,7 +222,9 @@ static int add_pids(int fd, void *arg)
 	while (fgets(line, sizeof(line), f)) {
 		uint64_t pid;
 
-		if (num_parse_u64(line, strcspn(line, "\n"), INT32_MAX, &pid) < 0)
+		/* 0 stands for a process that our pid namespace does not have, and would mean to
+		 * kill(2) our own process group. */
+		if (num_parse_u64(line, strcspn(line, "\n"), INT32_MAX, &pid) < 0 || pid == 0)
 			continue;
 		if (list->n == list->room) {
 			size_t room = list->room ? list->room * 2 : 64;

@@ -193,6 +193,8 @@ static void paths_stay_below_the_root(void **state)
 	assert_string_equal(buf, "/docker/x..y");
 	assert_int_equal(cgroup_path("pod/x", "web", buf, &e), 0);
 	assert_string_equal(buf, "/containers/pod/x");
+	assert_int_equal(cgroup_path("///pod//x", "web", buf, &e), 0);
+	assert_string_equal(buf, "/pod//x");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(cgroup_path(bad[i], "web", buf, &e), -EINVAL);
 	assert_int_equal(cgroup_path("system.slice:docker:web", "web", buf, &e), -ENOTSUP);
@@ -219,6 +221,23 @@ static void what_needs_a_cgroup_is_known(void **state)
 	assert_string_equal(cgroup_needed_by(&res), "memory");
 }
 
+static void processes_out_of_sight_are_not_listed(void **state)
+{
+	static const char text[] = "0\n17\n0\n";
+	AUTO_CLOSE int procs =
+		openat(dirfd_, "cgroup.procs", O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	pid_t *pids = NULL;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(io_write_all(procs, text, strlen(text)), 0);
+	assert_int_equal(cgroup_pids(dirfd_, &pids, &n), 0);
+	unlinkat(dirfd_, "cgroup.procs", 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(pids[0], 17);
+	free(pids);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup(a_missing_controller_is_named_with_its_field, make_files),
 		cmocka_unit_test_setup(swap_is_left_alone_where_there_is_none, make_files),
 		cmocka_unit_test(paths_stay_below_the_root),
+		cmocka_unit_test(processes_out_of_sight_are_not_listed),
 		cmocka_unit_test(what_needs_a_cgroup_is_known),
 	};
 

@@ -157,7 +157,7 @@ static int stage_devices(struct child *ch, struct err *e)
 		return r;
 	/* A missing working directory is made, as runc does; on a read-only root entering it says
 	 * what is wrong. */
-	cwd = path_make_dirs_in_root(ch->rootfs.root, ch->c->config->process.cwd, 0755);
+	cwd = path_make_dirs_through_links(ch->rootfs.root, ch->c->config->process.cwd, 0755);
 	(void)cwd;
 	return 0;
 }
@@ -310,7 +310,7 @@ _Noreturn void child_main(struct container *c)
 	struct child ch = {.c = c};
 	struct err e = {0};
 
-	sigprocmask(SIG_SETMASK, &c->signals, NULL);
+	process_reset_signals();
 	ns_plan_make(c->config, &ch.plan);
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
 		int r;

@@ -82,8 +82,8 @@ int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_lis
  */
 int foreground(int pidfd, int master, const sigset_t *signals, struct err *e);
 
-/* Block the signals that `foreground` forwards; @ret_old is what the container gets back. */
-void foreground_block(sigset_t *ret_forwarded, sigset_t *ret_old);
+/* Block the signals that `foreground` forwards; what comes before it is forwarded then. */
+void foreground_block(sigset_t *ret_forwarded);
 
 /* Make sure that nobody can write to the running program through /proc/PID/exe. */
 int self_protect(char **argv, struct err *e);

@@ -9,7 +9,6 @@
 #include "runtime/oci/seccomp.h"
 #include "runtime/oci/state.h"
 
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -36,7 +35,6 @@ struct container {
 	bool keep_keyring;
 	struct seccomp_filter filter;
 	struct rlimit nofile; /* as the caller had it */
-	sigset_t signals;     /* the caller's mask */
 };
 
 /* Set-up of the root file system, in the order of the stages (rootfs.c, mounts.c, devices.c). Each
@@ -75,6 +73,15 @@ int console_receive(int sock);
 
 /* Make the terminal @peer the controlling one and descriptors 0 to 2. */
 int console_become(int peer, struct err *e);
+
+/* No signal blocked or ignored: a program must not inherit what its engine does with signals. */
+void process_reset_signals(void);
+
+/*
+ * Raise @pid's hard limits to what process.rlimits wants: inside a user namespace nobody may.
+ * @pid: 0 is the caller
+ */
+int process_raise_limits(pid_t pid, const struct config_process *p, struct err *e);
 
 /* The part of the container's process that both create and exec end with: everything from the
  * limits to execve. Only returns when it fails.

@@ -126,14 +126,15 @@ static int make_state(struct creation *n, struct err *e)
 
 	n->cgroup_root = cgroup_open_root();
 	r = cgroup_path(n->config.cgroups_path, s->id, n->cgroup, e);
-	/* It will be killed and removed with the container: it must not be anyone else's. */
-	if (r == 0 && n->cgroup_root >= 0 && cgroup_populated(n->cgroup_root, n->cgroup))
-		r = err_set(e, EBUSY, "linux.cgroupsPath: %s already holds processes", n->cgroup);
 	if (r < 0)
 		return r;
 	n->h.dirfd = state_make_dir(n->h.rootfd, s->id, e);
 	if (n->h.dirfd < 0)
 		return n->h.dirfd;
+	/* It will be killed and removed with the container: it must not be anyone else's. */
+	if (n->cgroup_root >= 0 && cgroup_populated(n->cgroup_root, n->cgroup))
+		return err_set(
+			e, EBUSY, "linux.cgroupsPath: %s already holds processes", n->cgroup);
 	if (n->cgroup_root >= 0)
 		s->cgroup = n->cgroup;
 	return state_save(s, n->h.dirfd, e);
@@ -267,6 +268,16 @@ static int set_oom_score(const struct creation *n, struct err *e)
 	return r < 0 ? err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r)) : 0;
 }
 
+/* Send to a process that may have died: then the next sync_recv() gets why, if it could say. */
+static int send_if_alive(
+	const struct creation *n, enum sync_type type, int32_t value, struct err *e)
+{
+	int r = sync_send(n->c.sync, type, value);
+
+	return r < 0 && r != -EPIPE ? err_set(e, -r, "the container's process: %s", strerror(-r))
+				    : 0;
+}
+
 static int clone_container(struct creation *n, struct err *e)
 {
 	const struct config *cfg = &n->config;
@@ -297,11 +308,13 @@ static int clone_container(struct creation *n, struct err *e)
 		return err_set(e, ESRCH, "the container's process is gone");
 	if (new_user)
 		r = ns_write_maps(cfg, n->c.host_proc, n->pid, e);
+	if (r == 0 && cfg->ns[NS_USER].given)
+		r = process_raise_limits(n->pid, &cfg->process, e);
 	if (r == 0)
 		r = set_oom_score(n, e);
 	if (r == 0 && (new_user || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
 			      cfg->hooks[HOOK_START_CONTAINER].n))
-		r = sync_send(n->c.sync, SYNC_GO, n->pid);
+		r = send_if_alive(n, SYNC_GO, n->pid, e);
 	return r;
 }
 
@@ -318,7 +331,7 @@ static int run_host_hooks(struct creation *n, struct err *e)
 		r = hooks_run(
 			&n->config.hooks[HOOK_CREATE_RUNTIME], HOOK_CREATE_RUNTIME, text, len, e);
 	free(text);
-	return r < 0 ? r : sync_send(n->c.sync, SYNC_HOOKED, 0);
+	return r < 0 ? r : send_if_alive(n, SYNC_HOOKED, 0, e);
 }
 
 /* Serve the process until only the start is missing. */
@@ -423,9 +436,7 @@ static int create_from(struct creation *n, const struct globals *g, const char *
 	if (n->h.rootfd < 0)
 		return n->h.rootfd;
 	if (stays)
-		foreground_block(&n->forwarded, &n->c.signals);
-	else
-		sigprocmask(SIG_SETMASK, NULL, &n->c.signals);
+		foreground_block(&n->forwarded);
 	r = create(n, run_now, ret_console, e);
 	if (r < 0)
 		undo(n);

@@ -79,7 +79,6 @@ struct exec {
 	unsigned preserve_fds;
 	unsigned listen_fds;
 	sigset_t forwarded;
-	sigset_t signals;
 	pid_t pid;
 	int pidfd;
 };
@@ -162,7 +161,6 @@ static int derive_process(struct exec *x, char **args, struct err *e)
 	int r;
 
 	*p = x->config.process;
-	p->oom_score_adj.set = false;
 	p->rows.v = 0;
 	p->terminal = x->opts.tty;
 	p->no_new_privs |= x->opts.no_new_privs;
@@ -201,6 +199,9 @@ static int load_process(struct exec *x, char **args, struct err *e)
 	} else {
 		r = derive_process(x, args, e);
 	}
+	/* Else it would have the caller's, and an engine's is often one that nothing may kill. */
+	if (r == 0 && !x->process.oom_score_adj.set)
+		x->process.oom_score_adj = x->config.process.oom_score_adj;
 	return r < 0 ? r : config_check_process(&x->process, "process", e);
 }
 
@@ -215,6 +216,10 @@ static int open_target(struct exec *x, struct err *e)
 	if (x->target < 0)
 		return err_set(e, ESRCH, "cannot exec in container %s: it is not running", id);
 	x->cgroup = handle_cgroup(&x->h);
+	/* Outside of it no limit would hold. */
+	if (x->cgroup < 0 && x->h.state.cgroup && x->h.state.cgroup[0])
+		return err_set(e, -x->cgroup, "open cgroup %s: %s", x->h.state.cgroup,
+			strerror(-x->cgroup));
 	x->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return x->host_proc < 0 ? err_set(e, errno, "open /proc: %s", strerror(errno)) : 0;
 }
@@ -278,6 +283,19 @@ static int take_terminal(const struct exec *x, struct err *e)
 	return console_become(peer, e);
 }
 
+/* By the process itself, so that it is done before the program runs, and with the host's rights. */
+static int set_oom_score(const struct exec *x, struct err *e)
+{
+	char text[16];
+	int r;
+
+	if (!x->process.oom_score_adj.set)
+		return 0;
+	snprintf(text, sizeof(text), "%d", (int)x->process.oom_score_adj.v);
+	r = io_write_file_at(x->host_proc, "self/oom_score_adj", text);
+	return r < 0 ? err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r)) : 0;
+}
+
 static int child_steps(struct exec *x, struct err *e)
 {
 	const char *domain = x->config.personality_domain;
@@ -292,8 +310,12 @@ static int child_steps(struct exec *x, struct err *e)
 								: PER_LINUX,
 	};
 	char keyring[300];
-	int r = enter(x, e);
+	int r = set_oom_score(x, e);
 
+	if (r == 0)
+		r = process_raise_limits(0, &x->process, e);
+	if (r == 0)
+		r = enter(x, e);
 	if (r == 0 && setsid() < 0)
 		r = err_set(e, errno, "make a session: %s", strerror(errno));
 	snprintf(keyring, sizeof(keyring), "_ses.%s", x->h.state.id);
@@ -310,7 +332,7 @@ static _Noreturn void exec_child(struct exec *x)
 {
 	struct err e = {0};
 
-	sigprocmask(SIG_SETMASK, &x->signals, NULL);
+	process_reset_signals();
 	prctl(PR_SET_NAME, "oci:exec", 0, 0, 0);
 	if (child_steps(x, &e) < 0)
 		(void)sync_send_error(x->sync, &e);
@@ -376,28 +398,12 @@ static int spawn(struct exec *x, struct err *e)
 	return x->pid < 0 ? err_set(e, errno, "make the process: %s", strerror(errno)) : 0;
 }
 
-static int set_oom_score(const struct exec *x)
-{
-	char path[64];
-	char text[16];
-
-	if (!x->process.oom_score_adj.set)
-		return 0;
-	snprintf(path, sizeof(path), "%d/oom_score_adj", x->pid);
-	snprintf(text, sizeof(text), "%d", (int)x->process.oom_score_adj.v);
-	return io_write_file_at(x->host_proc, path, text);
-}
-
 static int watch(struct exec *x, struct err *e)
 {
 	struct sync_msg msg;
 	int master = -1;
-	int r = set_oom_score(x);
+	int r = sync_recv(x->sync, &msg, e);
 
-	if (r < 0)
-		err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r));
-	else
-		r = sync_recv(x->sync, &msg, e);
 	if (r == 0 && x->opts.pid_file)
 		r = write_pid_file(x->opts.pid_file, x->pid, e);
 	if (r != 0) {
@@ -442,10 +448,8 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		r = open_terminal(&x, e);
 	if (r < 0)
 		return r;
-	if (x.opts.detach)
-		sigprocmask(SIG_SETMASK, NULL, &x.signals);
-	else
-		foreground_block(&x.forwarded, &x.signals);
+	if (!x.opts.detach)
+		foreground_block(&x.forwarded);
 	r = spawn(&x, e);
 	return r < 0 ? r : watch(&x, e);
 }

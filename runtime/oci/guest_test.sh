@@ -195,6 +195,18 @@ user_namespace_works() {
 	echo "$out" | grep -q 100000
 }
 
+limits_above_the_callers() {
+	config '' ', {"type": "user"}], "uidMappings": [{"containerID": 0, "hostID": 100000,
+		"size": 1000}], "gidMappings": [{"containerID": 0, "hostID": 100000,
+		"size": 1000}' sh -c 'ulimit -Sn; ulimit -Hn'
+	sed -i 's/"cwd"/"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 2000}], "cwd"/' \
+		$bundle/config.json
+	out=$(ulimit -n 1000 && run 2>&1)
+	echo "$out"
+	[ "$out" = "100
+2000" ]
+}
+
 network_namespace_has_only_lo() {
 	config '' ', {"type": "network"}' sh -c 'cat /proc/net/dev'
 	out=$(run 2>&1)
@@ -241,6 +253,7 @@ test_that "a paused container says so" a_paused_container_says_so
 test_that "ps lists the cgroup" ps_lists_the_cgroup
 test_that "cgroups made inside are removed" cgroups_made_inside_are_removed
 test_that "a user namespace works" user_namespace_works
+test_that "limits in a user namespace may be above the caller's" limits_above_the_callers
 test_that "a network namespace has only lo" network_namespace_has_only_lo
 test_that "a cgroup with processes is refused" a_busy_cgroup_is_refused
 rm -rf $dir

@@ -4,6 +4,7 @@
 #include "lib/base/io.h"
 #include "lib/base/sys.h"
 #include "lib/base/time.h"
+#include "runtime/oci/container.h"
 #include "runtime/oci/names.h"
 
 #include <fcntl.h>
@@ -21,15 +22,13 @@ static _Noreturn void run_program(const struct config_hook *h, int input, int fa
 	char *only_path[] = {NULL, NULL};
 	char *const *args;
 	char *const *env;
-	sigset_t none;
 	int why;
 
 	/* exec takes char *const *; it changes nothing. */
 	memcpy(&only_path[0], &h->path, sizeof(char *));
 	memcpy(&args, &h->args.v, sizeof(args));
 	memcpy(&env, &h->env.v, sizeof(env));
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	process_reset_signals();
 	/* The container's output is not the hook's place: what it says goes to the errors. */
 	if (dup2(input, 0) == 0 && dup2(2, 1) == 1 &&
 		sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)

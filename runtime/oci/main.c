@@ -4,8 +4,10 @@
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "lib/base/log.h"
+#include "runtime/oci/container.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +171,10 @@ int main(int argc, char **argv)
 	char **args = argv;
 	int r = fill_stdio(&e);
 
+	/* Whoever called us may ignore SIGCHLD, and then nothing could be waited for. A reader of
+	 * our output that is gone must not end us half way. */
+	process_reset_signals();
+	(void)signal(SIGPIPE, SIG_IGN);
 	log_open("sampan-oci", 2, 0);
 	umask(022);
 	if (r == 0)

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,35 @@ int process_prepare(const struct config_process *p, const char **ret_path, struc
 	/* Clients tell this case from others by runc's words. */
 	return err_set(e, -why, "process.args[0]: exec: \"%s\": %s", name,
 		why == -EACCES ? "permission denied" : "executable file not found in $PATH");
+}
+
+void process_reset_signals(void)
+{
+	const struct sigaction act = {.sa_handler = SIG_DFL};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* SIGKILL, SIGSTOP and libc's own refuse, and are as they should be. */
+	for (int sig = 1; sig < NSIG; sig++)
+		(void)sigaction(sig, &act, NULL);
+}
+
+int process_raise_limits(pid_t pid, const struct config_process *p, struct err *e)
+{
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		struct rlimit l;
+		int r = prlimit(pid, p->rlimits[i].resource, NULL, &l);
+
+		if (r == 0 && l.rlim_max < p->rlimits[i].hard.v) {
+			l.rlim_max = p->rlimits[i].hard.v;
+			r = prlimit(pid, p->rlimits[i].resource, &l, NULL);
+		}
+		if (r < 0)
+			return err_set(e, errno, "process.rlimits[%zu]: %s: %s", i,
+				p->rlimits[i].name, strerror(errno));
+	}
+	return 0;
 }
 
 static int set_limits(const struct process_final *f, struct err *e)
@@ -198,6 +228,18 @@ static void find_home(uint32_t uid, char *buf, size_t size)
 		snprintf(buf, size, "/");
 }
 
+/* Is the variable that entry @i sets set again behind it? */
+static bool is_set_later(const struct json_strv *env, size_t i)
+{
+	size_t len = strcspn(env->v[i], "=");
+
+	for (size_t k = i + 1; k < env->n; k++) {
+		if (strncmp(env->v[i], env->v[k], len) == 0 && env->v[k][len] == '=')
+			return true;
+	}
+	return false;
+}
+
 /* The environment, with LISTEN_FDS and HOME where they are due. The words live until execve. */
 static int make_env(const struct process_final *f, char ***ret)
 {
@@ -206,12 +248,15 @@ static int make_env(const struct process_final *f, char ***ret)
 	static char listen_pid[] = "LISTEN_PID=1";
 	static char home[PATH_BYTES_MAX] = "HOME=";
 	char **env = calloc(given->n + 4, sizeof(char *));
-	size_t n = given->n;
+	size_t n = 0;
 
 	if (!env)
 		return -ENOMEM;
-	if (n)
-		memcpy(env, given->v, n * sizeof(char *));
+	/* The last one counts, but getenv() returns the first. */
+	for (size_t i = 0; i < given->n; i++) {
+		if (!is_set_later(given, i))
+			memcpy(&env[n++], &given->v[i], sizeof(char *));
+	}
 	if (f->listen_fds) {
 		snprintf(listen_fds, sizeof(listen_fds), "LISTEN_FDS=%u", f->listen_fds);
 		env[n++] = listen_fds;

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,6 +215,7 @@ int process_start_time(pid_t pid, uint64_t *ret_time, bool *ret_zombie)
 
 int state_open_process(const struct state *s)
 {
+	struct pollfd p = {.events = POLLIN};
 	AUTO_CLOSE int fd = -1;
 	uint64_t time;
 	bool zombie;
@@ -221,37 +223,45 @@ int state_open_process(const struct state *s)
 	if (s->pid.v <= 0)
 		return -ESRCH;
 	/* The descriptor first: after it is open the number cannot change hands unnoticed. */
-	fd = sys_pidfd_open((pid_t)s->pid.v, 0);
+	p.fd = fd = sys_pidfd_open((pid_t)s->pid.v, 0);
 	if (fd < 0)
 		return -errno;
-	if (process_start_time((pid_t)s->pid.v, &time, &zombie) < 0 || zombie ||
-		time != s->start_time.v)
+	if (process_start_time((pid_t)s->pid.v, &time, &zombie) < 0 || time != s->start_time.v)
+		return -ESRCH;
+	/* A process whose first thread has ended is shown as a zombie while others of it run. The
+	 * descriptor tells the end of the last. */
+	if (zombie && poll(&p, 1, 0) != 0)
 		return -ESRCH;
 	return TAKE_FD(fd);
 }
 
-static int start_address(int dirfd, struct sockaddr_un *addr)
+static int start_address(int dirfd, struct sockaddr_un *addr, int flags)
 {
 	*addr = (struct sockaddr_un){.sun_family = AF_UNIX};
 	/* Through the descriptor: ROOT/ID may be longer than the 108 bytes an address has. */
 	snprintf(addr->sun_path, sizeof(addr->sun_path), "/proc/self/fd/%d/start", dirfd);
-	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
 }
 
-int state_connect_start(int dirfd)
+static int connect_start(int dirfd, int flags)
 {
 	struct sockaddr_un addr;
-	AUTO_CLOSE int fd = start_address(dirfd, &addr);
+	AUTO_CLOSE int fd = start_address(dirfd, &addr, flags);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return -errno;
 	return TAKE_FD(fd);
 }
 
+int state_connect_start(int dirfd)
+{
+	return connect_start(dirfd, 0);
+}
+
 int state_listen_start(int dirfd)
 {
 	struct sockaddr_un addr;
-	AUTO_CLOSE int fd = start_address(dirfd, &addr);
+	AUTO_CLOSE int fd = start_address(dirfd, &addr, 0);
 
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 8) < 0)
 		return -errno;
@@ -281,9 +291,10 @@ enum container_status state_status(const struct state *s, int dirfd)
 	process = state_open_process(s);
 	if (process < 0)
 		return STATUS_STOPPED;
-	/* The waiting process drops a connection that asks for nothing. */
-	start = state_connect_start(dirfd);
-	if (start >= 0)
+	/* The waiting process drops a connection that asks for nothing. One that is frozen or
+	 * stopped does not: its queue fills up, and must not keep us. */
+	start = connect_start(dirfd, SOCK_NONBLOCK);
+	if (start >= 0 || start == -EAGAIN)
 		return STATUS_CREATED;
 	return is_frozen(s) ? STATUS_PAUSED : STATUS_RUNNING;
 }

@@ -5,6 +5,8 @@
 #include "runtime/oci/sync.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 
@@ -138,6 +141,40 @@ static void a_dead_process_is_none(void **state)
 	assert_int_equal(state_open_process(&s), -ESRCH);
 }
 
+static void *wait_for_ever(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+}
+
+static void a_process_lives_as_long_as_one_thread_of_it(void **state)
+{
+	struct state s = {.pid.set = true};
+	bool zombie = false;
+	pid_t pid = fork();
+	pthread_t thread;
+	int fd;
+
+	(void)state;
+	if (pid == 0) {
+		if (pthread_create(&thread, NULL, wait_for_ever, NULL) != 0)
+			_exit(1);
+		/* exit(2) ends the calling thread only. */
+		syscall(SYS_exit, 0);
+	}
+	s.pid.v = pid;
+	while (!zombie) {
+		assert_int_equal(process_start_time(pid, &s.start_time.v, &zombie), 0);
+		sched_yield();
+	}
+	fd = state_open_process(&s);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
 static void the_printed_state_is_the_specs(void **state)
 {
 	const struct state s = {.id = "c", .bundle = "/b", .pid = {true, 9}};
@@ -202,6 +239,7 @@ int main(void)
 		cmocka_unit_test(a_damaged_state_is_an_error),
 		cmocka_unit_test(a_process_is_known_by_number_and_start),
 		cmocka_unit_test(a_dead_process_is_none),
+		cmocka_unit_test(a_process_lives_as_long_as_one_thread_of_it),
 		cmocka_unit_test(the_printed_state_is_the_specs),
 		cmocka_unit_test(the_start_socket_tells_who_waits),
 		cmocka_unit_test(messages_arrive_whole_or_not_at_all),

@@ -194,10 +194,30 @@ def test_run_in_the_foreground_forwards_signals(oci):
     assert p.wait(SECONDS) == 42
 
 
+def ignore_and_block():
+    """What an engine does with signals before it calls the runtime."""
+    for s in (signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1):
+        signal.signal(s, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR2})
+
+
+def test_the_callers_signals_are_not_the_containers(oci):
+    oci.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": [
+        "sh", "-c", f"grep -E 'Sig(Ign|Blk)' /proc/self/status >{oci.path}/hook"]}]}
+    signals = {"restore_signals": False, "preexec_fn": ignore_and_block}
+    clear = ["SigBlk:\t" + "0" * 16, "SigIgn:\t" + "0" * 16]
+    grep = ["grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"]
+    assert oci.run(*grep, **signals).splitlines() == clear
+    assert (oci.path / "hook").read_text().splitlines() == clear
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    assert oci.ok("exec", "c", *grep, **signals).splitlines() == clear
+
+
 def test_two_containers_cannot_have_one_id(oci):
     oci.create("sleep", "1000")
     r = oci.call("create", "--bundle", oci.bundle, "c")
-    assert r.returncode == 1
+    assert r.returncode == 1 and "already exists" in r.stderr
     assert oci.state()["status"] == "created"
     oci.linux["cgroupsPath"] += "-other"
     oci.write()
@@ -273,6 +293,39 @@ def test_exec_enters_everything(oci):
     assert oci.ok("exec", "--process", oci.path / "p.json", "c") == "from 0\n0077\n"
 
 
+def test_exec_overrides_the_environment(oci):
+    oci.process["env"] += ["A=first", "AB=long", "A=old"]
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    assert oci.ok("exec", "c", "env").split().count("A=old") == 1
+    seen = oci.ok("exec", "--env", "A=new", "c", "env").split()
+    assert [v for v in seen if v[0] == "A"] == ["AB=long", "A=new"]
+
+
+def test_exec_is_as_killable_as_its_container(oci):
+    oci.process["oomScoreAdj"] = 500
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    show = ["cat", "/proc/self/oom_score_adj"]
+    assert oci.ok("exec", "c", *show) == "500\n"
+    process = dict(oci.process, args=show)
+    del process["oomScoreAdj"]
+    (oci.path / "p.json").write_text(json.dumps(process))
+    assert oci.ok("exec", "--process", oci.path / "p.json", "c") == "500\n"
+    process["oomScoreAdj"] = 600
+    (oci.path / "p.json").write_text(json.dumps(process))
+    assert oci.ok("exec", "--process", oci.path / "p.json", "c") == "600\n"
+
+
+def test_exec_joins_the_cgroup_however_its_path_is_written(oci):
+    oci.linux["cgroupsPath"] = "/" + oci.linux["cgroupsPath"]
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    line = next(x for x in open(f"/proc/{oci.state()['pid']}/cgroup") if x.startswith("0::"))
+    assert line.strip() == "0::" + oci.linux["cgroupsPath"][1:]
+    assert "0::/\n" in oci.ok("exec", "c", "cat", "/proc/self/cgroup")
+
+
 def test_exec_with_a_terminal(oci):
     oci.create("sleep", "1000")
     oci.ok("start", "c")
@@ -289,6 +342,21 @@ def test_exec_with_a_terminal(oci):
     assert b"/dev/pts/0" in seen
     assert p.wait(SECONDS) == 3
     os.close(master)
+
+
+def test_a_terminal_takes_more_than_it_holds(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    size = 1 << 20
+    script = f"stty raw -echo; echo ready; head -c {size}"
+    p = subprocess.Popen(oci.command("exec", "--tty", "c", "sh", "-c", script),
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert p.stdout.readline().startswith(b"ready")
+    try:
+        out, _ = p.communicate(b"x" * size, timeout=SECONDS)
+    finally:
+        p.kill()
+    assert out.count(b"x") == size and p.returncode == 0
 
 
 def test_detached_exec_leaves_a_pid_file(oci):
@@ -607,6 +675,13 @@ def test_a_failing_hook_ends_the_container(oci, kind):
         assert (oci.path / "stopped").exists()
 
 
+def test_a_process_that_dies_under_a_hook_is_told(oci):
+    script = ("p=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); kill -9 $p; "
+              "until grep -q ') Z' /proc/$p/stat; do :; done")
+    oci.config["hooks"] = {"createRuntime": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    assert "the container's process died while being made" in oci.refused()
+
+
 def test_a_hook_that_hangs_is_killed(oci):
     oci.config["hooks"] = {"createRuntime": hook(oci, "h", "exec sleep 1000\n", timeout=1)}
     oci.process["args"] = ["true"]
@@ -673,6 +748,21 @@ def test_mount_destinations_stay_inside(oci):
         oci.call("run", "--bundle", oci.bundle, "c")
         assert list((oci.path / "outside").iterdir()) == []
         oci.config["mounts"].pop()
+
+
+def test_what_a_symlink_leads_to_is_made_for_a_mount(oci):
+    (oci.rootfs / "var").mkdir()
+    (oci.rootfs / "var" / "run").symlink_to("/../run")
+    (oci.rootfs / "etc").mkdir()
+    (oci.rootfs / "etc" / "resolv.conf").symlink_to("../run/stub/resolv.conf")
+    (oci.path / "resolv").write_text("nameserver\n")
+    oci.config["mounts"] += [
+        {"destination": "/var/run/lock", "type": "tmpfs"},
+        {"destination": "/etc/resolv.conf", "type": "bind", "source": str(oci.path / "resolv"),
+         "options": ["bind"]}]
+    out = oci.sh("cat /etc/resolv.conf; grep -c ' /run/lock tmpfs' /proc/mounts")
+    assert out.split() == ["nameserver", "1"]
+    assert (oci.rootfs / "run" / "stub" / "resolv.conf").is_file()
 
 
 def test_the_runtimes_file_cannot_be_written(oci):
@@ -803,6 +893,14 @@ def test_killed_at_any_moment_delete_cleans_up(oci):
         assert not (oci.root / "c").exists()
         assert leftovers(oci) == []
     assert len(stages) > 1, stages
+
+
+def test_a_waiting_process_that_is_stopped_keeps_nobody(oci):
+    oci.create("sleep", "1000")
+    oci.ok("kill", "c", "STOP")
+    for _ in range(20):
+        assert oci.state()["status"] == "created"
+    oci.ok("delete", "c")
 
 
 def test_the_waiting_process_killed(oci):
