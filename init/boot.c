@@ -103,6 +103,16 @@ static void mount_all(void)
 	}
 }
 
+/* What came with the image stays as it came: all that is written has a mount of its own. It also
+ * keeps every container from writing to the runtime's file, without a copy of it. */
+static void protect_root(void)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+
+	if (sys_mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+		log_error("cannot make the root read-only: %s", strerror(errno));
+}
+
 static void make_links(void)
 {
 	static const char *const links[][2] = {
@@ -174,6 +184,7 @@ void boot_prepare(void)
 	(void)umask(0);
 	bind_root();
 	mount_all();
+	protect_root();
 	make_links();
 	(void)umask(022);
 	set_sysctls();

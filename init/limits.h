@@ -57,6 +57,9 @@
 /* milliseconds; one run of sampan-oci. Creating a container takes tens of them. */
 #define OCI_STEP_MS 60000
 
+/* How long the other services let containers that wait for nothing start before them. */
+#define CONTAINERS_FIRST_MS 1000
+
 /* milliseconds; between two SIGKILLs to what does not die (a process in uninterruptible sleep) */
 #define KILL_AGAIN_MS 5000
 

@@ -1,6 +1,8 @@
 #include "init/order.h"
 
+#include "init/limits.h"
 #include "lib/base/log.h"
+#include "lib/base/time.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -85,8 +87,29 @@ void order_check(void)
 	}
 }
 
+/*
+ * A container that waits for nothing is what the machine was booted for, and on few processors all
+ * that starts beside it holds it up. So the rest lets it go first, for a moment.
+ */
+static const struct service *goes_first(const struct service *svc)
+{
+	if (svc->cfg.container[0] || time_now_ms() >= svc->since_ms + CONTAINERS_FIRST_MS)
+		return NULL;
+	for (unsigned i = 0; i < service_count(); i++) {
+		const struct service *other = service_at(i);
+
+		if (other->cfg.container[0] && other->cfg.after_count == 0 && !other->settled)
+			return other;
+	}
+	return NULL;
+}
+
 const char *order_waits_for(const struct service *svc)
 {
+	const struct service *first = goes_first(svc);
+
+	if (first)
+		return first->cfg.name;
 	for (unsigned i = 0; i < svc->cfg.after_count; i++) {
 		const struct service *other = service_find(svc->cfg.after[i]);
 

@@ -148,7 +148,8 @@ static void act_want(struct service *svc)
 	svc->settled = false;
 	svc->restarts = 0;
 	svc->backoff_ms = 0;
-	service_enter(svc, SVC_WAITING, UINT64_MAX);
+	/* the time-out only makes the loop look again */
+	service_enter(svc, SVC_WAITING, CONTAINERS_FIRST_MS);
 }
 
 static void act_unwant(struct service *svc)
