@@ -61,10 +61,10 @@ def test_a_fork_bomb_in_the_container_leaves_the_machine_usable(boot):
     assert int(guest.ssh("cat /sys/fs/cgroup/containers/pids.current").ok()) < 20
 
 
-@pytest.mark.parametrize("folder", ["/var", "/run", "/tmp", "/"])
+@pytest.mark.parametrize("folder", ["/var", "/run", "/tmp"])
 def test_a_full_filesystem_leaves_the_machine_usable(boot, folder):
     guest = boot("q35", memory=256).boot()
-    path = f"{folder.rstrip('/')}/fill"
+    path = f"{folder}/fill"
     filled = guest.ssh(f"dd if=/dev/zero of={path} bs=64k 2>&1", timeout=120)
     assert "No space left on device" in filled.output or "Out of memory" in guest.console.text()
     assert "web" in guest.shell("sampan status").ok()

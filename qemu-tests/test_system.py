@@ -55,6 +55,11 @@ def test_only_ssh_and_the_container_listen(q35):
     assert listening(q35) == {"22", "80"}
 
 
+def test_what_came_with_the_image_cannot_be_changed(q35):
+    for path in "/init", "/usr/bin/sampan-oci", "/etc/services/web", "/new":
+        assert "Read-only file system" in q35.ssh(f"echo x >{path}").output
+
+
 def test_no_file_is_setuid_or_setgid(q35):
     q35.ssh("touch /run/setuid-probe && chmod 4755 /run/setuid-probe").ok()
     assert "/run/setuid-probe" in q35.ssh("find /run -type f -perm -4000").ok()
