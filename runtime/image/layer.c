@@ -121,6 +121,28 @@ static int set_xattrs(const struct item *it, int fd, struct err *e)
 	}
 }
 
+/* Remove what a lower layer's directory has: the upper layer's attributes are all there are. Those
+ * that belong to this machine stay. */
+static int drop_xattrs(int fd, struct err *e)
+{
+	char names[IMAGE_XATTRS_MAX * 256];
+	ssize_t len = flistxattr(fd, names, sizeof(names));
+
+	if (len < 0)
+		return errno == ENOTSUP ? 0 : fail(e, errno, "list attributes");
+	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
+		int skip = 0;
+
+		for (size_t i = 0; i < sizeof(special_xattrs) / sizeof(special_xattrs[0]); i++)
+			skip |= strncmp(name, special_xattrs[i].prefix,
+					strlen(special_xattrs[i].prefix)) == 0;
+		if (!skip && fremovexattr(fd, name) < 0 && errno != ENODATA)
+			return err_set(
+				e, errno, "remove attribute %.100s: %s", name, strerror(errno));
+	}
+	return 0;
+}
+
 static struct timespec mtime_of(const struct item *it)
 {
 	return (struct timespec){
@@ -234,9 +256,11 @@ static int make_directory(const struct item *it, struct err *e)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	AUTO_CLOSE int fd = -1;
+	int existed;
 	int r;
 
-	if (mkdirat(it->dirfd, it->name, 0700) < 0 && errno != EEXIST)
+	existed = mkdirat(it->dirfd, it->name, 0700) < 0;
+	if (existed && errno != EEXIST)
 		return fail(e, errno, "make directory");
 	/* A directory of a lower layer stays; anything else, also a symlink to one, is replaced. */
 	fd = openat(it->dirfd, it->name, flags);
@@ -246,11 +270,14 @@ static int make_directory(const struct item *it, struct err *e)
 			return fail(e, -r, "replace");
 		if (mkdirat(it->dirfd, it->name, 0700) < 0)
 			return fail(e, errno, "make directory");
+		existed = 0;
 		fd = openat(it->dirfd, it->name, flags);
 	}
 	if (fd < 0)
 		return fail(e, errno, "open");
-	r = set_metadata(it, fd, e);
+	r = existed ? drop_xattrs(fd, e) : 0;
+	if (r == 0)
+		r = set_metadata(it, fd, e);
 	if (r < 0)
 		return r;
 	if (tree_set_dir_time(it->tree, it->path, mtime_of(it)) < 0)
@@ -349,7 +376,9 @@ static int make_root(const struct item *it, struct err *e)
 		return r;
 	if (archive_entry_filetype(it->entry) != AE_IFDIR || archive_entry_hardlink(it->entry))
 		return err_set(e, EINVAL, "is the root and no directory");
-	r = set_metadata(it, it->tree->rootfd, e);
+	r = drop_xattrs(it->tree->rootfd, e);
+	if (r == 0)
+		r = set_metadata(it, it->tree->rootfd, e);
 	return r < 0 ? r : tree_set_dir_time(it->tree, "", mtime_of(it));
 }
 

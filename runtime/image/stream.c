@@ -108,14 +108,10 @@ int stream_open(struct stream *s, const struct blob *blob, enum packing declared
 	s->packing = (enum packing)r;
 	if (declared != PACKING_ANY && declared != s->packing)
 		return err_set(e, EINVAL, "is not packed as its media type says");
-	/* Not packed: the one hash serves both. */
-	if (s->packing == PACKING_NONE && packed_want && plain_want) {
-		if (strcmp(packed_want->text, plain_want->text) != 0)
-			return err_set(e, EINVAL,
-				"is not packed, but its digest %s is not its diffID %s",
-				packed_want->text, plain_want->text);
+	/* Not packed: one hash serves both, if they are of one kind. */
+	if (s->packing == PACKING_NONE && packed_want && plain_want &&
+		strcmp(packed_want->text, plain_want->text) == 0)
 		s->plain_want = NULL;
-	}
 	s->buf = malloc(IMAGE_READ_BYTES);
 	if (!s->buf)
 		return err_set(e, ENOMEM, "no memory to read");

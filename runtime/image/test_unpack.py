@@ -1,5 +1,6 @@
 """What sampan-image makes of images that are right."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -61,6 +62,14 @@ def test_names_that_are_no_utf8_are_kept(tmp_path, place):
     latin = entry("gr\udcfc\udcdfe")
     root = unpack(layout(tmp_path, tar(latin, form=tarfile.GNU_FORMAT)), place / "b")
     assert os.listdir(os.fsencode(root)) == [b"gr\xfc\xdfe"]
+
+
+def test_a_digest_and_a_diffid_may_be_of_two_kinds(tmp_path, place):
+    data = tar(*VARIETY)
+    image = Image(data, packing=None)
+    image.config["rootfs"]["diff_ids"] = ["sha512:" + hashlib.sha512(data).hexdigest()]
+    root = unpack(write_folder(tmp_path / "layout", image.layout()), place / "b")
+    assert (root / "etc/passwd").exists()
 
 
 @pytest.mark.parametrize("packing", [None, "gzip", "zstd"])
@@ -175,6 +184,16 @@ def test_a_directory_over_a_directory_keeps_the_files_and_takes_the_metadata(tmp
     root = unpack(layout(tmp_path, LOWER, tar(folder("d", mode=0o700, uid=4))), place / "b")
     assert (root / "d/one").read_bytes() == b"1"
     assert (oct(root.joinpath("d").stat().st_mode), (root / "d").stat().st_uid) == ("0o40700", 4)
+
+
+def test_a_directory_over_a_directory_has_only_its_own_attributes(tmp_path, place):
+    lower = tar(folder("./", xattrs={"user.a": "1"}),
+                folder("d", xattrs={"user.a": "1", "user.b": "1"}))
+    upper = tar(folder("./"), folder("d", xattrs={"user.b": "2"}))
+    root = unpack(layout(tmp_path, lower, upper), place / "b")
+    assert os.listxattr(root) == []
+    assert os.listxattr(root / "d") == ["user.b"]
+    assert os.getxattr(root / "d", "user.b") == b"2"
 
 
 def test_a_hard_link_reaches_into_lower_layers(tmp_path, place):
