@@ -134,9 +134,16 @@ static int set_limits(const struct process_final *f, struct err *e)
 {
 	const struct config_process *p = f->process;
 
-	/* The runtime may have raised its own for a long list of mounts. */
-	if (f->nofile && setrlimit(RLIMIT_NOFILE, f->nofile) < 0)
-		return err_set(e, errno, "process.rlimits: restore: %s", strerror(errno));
+	struct rlimit nofile;
+
+	/* The runtime may have raised its soft limit for a long list of mounts. The hard one stays:
+	 * it may have been raised for this process. */
+	if (f->nofile) {
+		if (getrlimit(RLIMIT_NOFILE, &nofile) == 0)
+			nofile.rlim_cur = f->nofile->rlim_cur;
+		if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
+			return err_set(e, errno, "process.rlimits: restore: %s", strerror(errno));
+	}
 	for (size_t i = 0; i < p->n_rlimits; i++) {
 		struct rlimit l = {
 			.rlim_cur = p->rlimits[i].soft.v, .rlim_max = p->rlimits[i].hard.v};
