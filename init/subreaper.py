@@ -197,15 +197,35 @@ class Init:
     def wait(self):
         return self.process.wait(TIMEOUT)
 
+    def descendants(self):
+        parents = {}
+        lines = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+        for pid, parent in (map(int, line.split()) for line in lines.splitlines()):
+            parents.setdefault(parent, []).append(pid)
+        found = [self.process.pid]
+        for pid in found:
+            found += parents.get(pid, [])
+        return found[1:]
+
     def close(self):
         if self.process.poll() is None:
-            children = subprocess.run(["ps", "--ppid", str(self.process.pid), "-o", "pid="],
-                                      capture_output=True, text=True).stdout.split()
+            # stopped, so that it starts nothing while what it started is looked for
+            self.process.send_signal(signal.SIGSTOP)
+            while pids := self.descendants():
+                for pid in pids:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        pass
+                if all(self._is_zombie(pid) for pid in pids):
+                    break
             self.process.kill()
-            for pid in children:
-                try:
-                    os.kill(int(pid), signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
         self.process.wait()
         shutil.rmtree(self.dir)
+
+    @staticmethod
+    def _is_zombie(pid):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
