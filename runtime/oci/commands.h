@@ -82,6 +82,9 @@ int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_lis
  */
 int foreground(int pidfd, int master, const sigset_t *signals, struct err *e);
 
+/* Tell which capabilities of @p the container @c will not get because we do not have them. */
+void warn_capabilities(const struct config *c, const struct config_process *p);
+
 /* Block the signals that `foreground` forwards; what comes before it is forwarded then. */
 void foreground_block(sigset_t *ret_forwarded);
 

@@ -432,6 +432,7 @@ static int create_from(struct creation *n, const struct globals *g, const char *
 		r = check_terminal(n, stays, e);
 	if (r < 0)
 		return r;
+	warn_capabilities(&n->config, &n->config.process);
 	n->h.rootfd = state_open_root(g->root, e);
 	if (n->h.rootfd < 0)
 		return n->h.rootfd;

@@ -71,14 +71,27 @@ int creds_set_ids(const struct config_process *p, struct err *e)
 	return r < 0 ? err_set(e, -r, "process.user: keep capabilities: %s", strerror(-r)) : 0;
 }
 
+uint64_t creds_not_grantable(const struct config_caps *caps)
+{
+	const uint64_t wanted = caps->bounding | caps->permitted | caps->effective |
+				caps->inheritable | caps->ambient;
+	uint64_t have = 0;
+
+	return get_permitted(&have) < 0 ? 0 : wanted & ~have;
+}
+
 int creds_set_caps(const struct config_caps *caps, struct err *e)
 {
-	int r = set_caps(caps->effective, caps->permitted, caps->inheritable);
+	uint64_t have = 0;
+	int r = get_permitted(&have);
 
+	if (r == 0)
+		r = set_caps(
+			caps->effective & have, caps->permitted & have, caps->inheritable & have);
 	if (r < 0)
 		return err_set(e, -r, "process.capabilities: %s", strerror(-r));
 	for (int cap = 0; cap < CAP_NAMES_N; cap++) {
-		if (!(caps->ambient & 1ULL << cap))
+		if (!(caps->ambient & have & 1ULL << cap))
 			continue;
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return err_set(e, errno, "process.capabilities.ambient: %s: %s",

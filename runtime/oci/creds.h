@@ -11,7 +11,11 @@ int creds_limit_bounding(const struct config_caps *caps);
  * filter needs. Returns 0 or -errno with @e filled. */
 int creds_set_ids(const struct config_process *p, struct err *e);
 
-/* The final sets, ambient ones included. */
+/* The bits of @caps that we do not have ourselves, as far as no new user namespace gives them. */
+uint64_t creds_not_grantable(const struct config_caps *caps);
+
+/* The final sets, ambient ones included, without what cannot be granted: the spec has a restricted
+ * runtime go on. */
 int creds_set_caps(const struct config_caps *caps, struct err *e);
 
 #endif

@@ -448,6 +448,7 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		r = open_terminal(&x, e);
 	if (r < 0)
 		return r;
+	warn_capabilities(&x.config, &x.process);
 	if (!x.opts.detach)
 		foreground_block(&x.forwarded);
 	r = spawn(&x, e);

@@ -3,10 +3,11 @@
 #
 #   guest_test.sh [RUNTIME]
 #
-# Makes its bundles below / (/run and /tmp allow no devices) from the machine's own BusyBox, which must be static.
+# Makes its bundles in a tmpfs of its own (/run and /tmp allow no devices) from the machine's own BusyBox, which must be
+# static.
 
 oci=${1:-sampan-oci}
-dir=/oci-guest-test
+dir=/run/oci-guest-test
 bundle=$dir/bundle
 root=$dir/state
 cgroups=/sys/fs/cgroup/containers
@@ -231,7 +232,7 @@ a_busy_cgroup_is_refused() {
 	[ $status = 1 ] && grep -q 'linux.cgroupsPath: /containers/c already holds' $dir/err
 }
 
-rm -rf $dir
+mkdir -p $dir && mount -t tmpfs -o mode=755 tmpfs $dir || exit 1
 mkdir -p $bundle/rootfs/bin
 for busybox in /bin/busybox /usr/bin/busybox; do
 	[ ! -x $busybox ] || cp $busybox $bundle/rootfs/bin/busybox
@@ -256,6 +257,6 @@ test_that "a user namespace works" user_namespace_works
 test_that "limits in a user namespace may be above the caller's" limits_above_the_callers
 test_that "a network namespace has only lo" network_namespace_has_only_lo
 test_that "a cgroup with processes is refused" a_busy_cgroup_is_refused
-rm -rf $dir
+umount $dir && rmdir $dir
 echo "1..$tests"
 [ $failures = 0 ]

@@ -6,8 +6,10 @@
 #include "lib/base/num.h"
 #include "lib/base/sys.h"
 #include "runtime/oci/cgroup.h"
+#include "runtime/oci/creds.h"
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/limits.h"
+#include "runtime/oci/names.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -82,6 +84,18 @@ int run_stored_hooks(
 	free(text);
 	config_free(&config);
 	return r;
+}
+
+void warn_capabilities(const struct config *c, const struct config_process *p)
+{
+	/* In a user namespace of its own the container has them all. */
+	uint64_t missing = c->ns[NS_USER].given ? 0 : creds_not_grantable(&p->caps);
+
+	for (int cap = 0; cap < CAP_NAMES_N; cap++) {
+		if (missing & 1ULL << cap)
+			oci_warn("process.capabilities: %s cannot be granted, left out",
+				name_of_cap(cap));
+	}
 }
 
 /* Kill the process and wait for its end. */

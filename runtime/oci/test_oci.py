@@ -551,6 +551,19 @@ def test_capabilities(oci):
     assert seen["Groups"].split() == ["5", "6"]
 
 
+def test_capabilities_that_cannot_be_granted_are_left_out(oci):
+    caps = oci.process["capabilities"]
+    for name in ("bounding", "permitted", "effective", "inheritable", "ambient"):
+        caps[name] = ["CAP_KILL", "CAP_SYS_PACCT"]
+    oci.write("grep", "-E", "Cap(Prm|Eff|Inh|Bnd|Amb)", "/proc/self/status")
+    without = ["setpriv", "--bounding-set", "-sys_pacct", *oci.command("run", "--bundle", oci.bundle, "c")]
+    r = subprocess.run(without, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                       timeout=SECONDS)
+    assert r.returncode == 0, r.stderr
+    assert {line.split()[1] for line in r.stdout.splitlines()} == {f"{1 << 5:016x}"}
+    assert "process.capabilities: CAP_SYS_PACCT cannot be granted" in r.stderr
+
+
 def test_without_capabilities_there_are_none(oci):
     del oci.process["capabilities"]
     out = oci.sh("grep -E 'Cap(Prm|Eff|Bnd)' /proc/self/status")
