@@ -5,6 +5,7 @@
 #include "lib/base/num.h"
 #include "lib/base/sys.h"
 #include "lib/base/time.h"
+#include "runtime/oci/limits.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -369,5 +370,10 @@ int cgroup_freeze(int cgroupfd, bool freeze)
 {
 	int r = io_write_file_at(cgroupfd, "cgroup.freeze", freeze ? "1" : "0");
 
-	return r < 0 ? r : wait_event(cgroupfd, "frozen", freeze, 10000);
+	if (r == 0)
+		r = wait_event(cgroupfd, "frozen", freeze, OCI_FREEZE_WAIT_MS);
+	/* A process in the kernel may not come to the point; then the others must go on. */
+	if (r < 0 && freeze)
+		(void)io_write_file_at(cgroupfd, "cgroup.freeze", "0");
+	return r;
 }

@@ -238,6 +238,16 @@ static void processes_out_of_sight_are_not_listed(void **state)
 	free(pids);
 }
 
+static void what_does_not_freeze_is_thawed(void **state)
+{
+	(void)state;
+	close(openat(dirfd_, "cgroup.freeze", O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	/* There is no cgroup.events to tell that it is frozen. */
+	assert_int_equal(cgroup_freeze(dirfd_, true), -ENOENT);
+	assert_string_equal(content("cgroup.freeze"), "0");
+	unlinkat(dirfd_, "cgroup.freeze", 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +259,7 @@ int main(void)
 		cmocka_unit_test_setup(swap_is_left_alone_where_there_is_none, make_files),
 		cmocka_unit_test(paths_stay_below_the_root),
 		cmocka_unit_test(processes_out_of_sight_are_not_listed),
+		cmocka_unit_test(what_does_not_freeze_is_thawed),
 		cmocka_unit_test(what_needs_a_cgroup_is_known),
 	};
 

@@ -20,6 +20,9 @@
 /* milliseconds that delete --force waits for killed processes to be gone */
 #define OCI_KILL_WAIT_MS 10000
 
+/* milliseconds that pause waits for the last process to freeze */
+#define OCI_FREEZE_WAIT_MS 10000
+
 /* lines of uid_map or gid_map: the kernel's limit since 4.15 */
 #define OCI_ID_MAPS_MAX 340
 
