@@ -266,6 +266,9 @@ class Runner:
                     step = running.pop(future)
                     if future.exception():
                         failure = failure or future.exception()
+                        if running:
+                            others = ", ".join(s.name for s in running.values())
+                            print(f"        {step.name} {ARCH} failed; waiting for {others}", flush=True)
                     finished.add(step.name)
         if failure:
             raise failure
