@@ -136,9 +136,9 @@ static void symlinks_without_end_are_refused(void **state)
 	/* The link's text and the rest of the path together are longer than a path may be. */
 	memset(text, '/', sizeof(text));
 	memcpy(text + 2000, "gone", 5);
-	assert_int_equal(symlinkat(text, rootfd, "long"), 0);
+	assert_int_equal(symlinkat(text, rootfd, "l"), 0);
 	memset(path, '/', sizeof(path));
-	memcpy(path, "long", 4);
+	path[0] = 'l';
 	memcpy(path + 3000, "x", 2);
 	assert_int_equal(path_make_dirs_through_links(rootfd, path, 0755), -ENAMETOOLONG);
 	/* One link more than the kernel follows. */

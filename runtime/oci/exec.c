@@ -11,6 +11,7 @@
 #include "runtime/oci/sync.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -314,6 +315,8 @@ static int child_steps(struct exec *x, struct err *e)
 
 	if (r == 0)
 		r = process_raise_limits(0, &x->process, e);
+	/* The container's user namespace may deny it. */
+	(void)setgroups(0, NULL);
 	if (r == 0)
 		r = enter(x, e);
 	if (r == 0 && setsid() < 0)

@@ -202,6 +202,7 @@ limits_above_the_callers() {
 		"size": 1000}' sh -c 'ulimit -Sn; ulimit -Hn'
 	sed -i 's/"cwd"/"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 2000}], "cwd"/' \
 		$bundle/config.json
+	# shellcheck disable=SC3045 # BusyBox has it
 	out=$(ulimit -n 1000 && run 2>&1)
 	echo "$out"
 	[ "$out" = "100

@@ -7,6 +7,7 @@
 #include "runtime/oci/names.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <linux/sched.h>
 #include <sched.h>
@@ -182,7 +183,12 @@ static int clone_between(const struct config *c, const struct ns_plan *plan,
 	if (between < 0)
 		return err_set(e, errno, "linux.namespaces: fork: %s", strerror(errno));
 	if (between == 0) {
-		int r = clone_now(c, plan, fds, host_proc, cgroupfd, CLONE_PARENT, &reply.pid, NULL,
+		int r;
+
+		/* A user namespace may deny setgroups(2) for ever: the caller's groups go before.
+		 */
+		(void)setgroups(0, NULL);
+		r = clone_now(c, plan, fds, host_proc, cgroupfd, CLONE_PARENT, &reply.pid, NULL,
 			&reply.err);
 
 		if (r == 1)

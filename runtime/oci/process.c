@@ -20,6 +20,9 @@
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/* The kernel's _NSIG; libc's has one more. */
+#define KERNEL_SIGNALS 64
+
 /* bytes read of an image's /etc/passwd: a line behind them names nobody */
 #define PASSWD_BYTES_MAX 65536
 
@@ -103,14 +106,15 @@ int process_prepare(const struct config_process *p, const char **ret_path, struc
 
 void process_reset_signals(void)
 {
-	const struct sigaction act = {.sa_handler = SIG_DFL};
+	/* The kernel's struct sigaction (32 bytes here) with SIG_DFL, which is 0. Not libc's call:
+	 * it refuses the signals that libc uses itself, and glibc's posix_spawn ignores those. */
+	static const unsigned long by_default[8] = {0};
 	sigset_t none;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* SIGKILL, SIGSTOP and libc's own refuse, and are as they should be. */
-	for (int sig = 1; sig < NSIG; sig++)
-		(void)sigaction(sig, &act, NULL);
+	for (int sig = 1; sig <= KERNEL_SIGNALS; sig++)
+		(void)syscall(SYS_rt_sigaction, sig, by_default, NULL, KERNEL_SIGNALS / 8);
 }
 
 int process_raise_limits(pid_t pid, const struct config_process *p, struct err *e)

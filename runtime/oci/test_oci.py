@@ -471,6 +471,28 @@ def test_user_namespace_can_be_joined_and_entered(oci):
     assert oci.sh(script, id="d").split() == [want, "0"]
 
 
+def test_the_callers_groups_are_not_the_containers(oci):
+    # In a namespace that denies setgroups(2), where nobody inside can drop them.
+    user = subprocess.Popen(["unshare", "--user", "sh", "-c", "echo; exec sleep 1000"],
+                            stdout=subprocess.PIPE)
+    user.stdout.readline()
+    for file, text in (("setgroups", "deny"), ("gid_map", "0 100000 9"), ("uid_map", "0 100000 9")):
+        pathlib.Path(f"/proc/{user.pid}/{file}").write_text(text)
+    for path in (oci.rootfs, oci.rootfs / "bin"):
+        os.chown(path, 100000, 100000)
+    oci.linux["namespaces"].append({"type": "user", "path": f"/proc/{user.pid}/ns/user"})
+    show = ["grep", "Groups", "/proc/self/status"]
+    groups = {"preexec_fn": lambda: os.setgroups([4, 27])}
+    try:
+        assert oci.run(*show, **groups).split() == ["Groups:"]
+        oci.create("sleep", "1000")
+        oci.ok("start", "c")
+        assert oci.ok("exec", "c", *show, **groups).split() == ["Groups:"]
+    finally:
+        user.kill()
+        user.wait()
+
+
 def test_read_only_and_masked_paths(oci):
     (oci.rootfs / "secret").write_text("x")
     (oci.rootfs / "hidden").mkdir()
