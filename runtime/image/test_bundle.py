@@ -193,7 +193,7 @@ def test_the_seccomp_profile_is_resolved_for_the_container(tmp_path, place, arch
     unpack(image, place / "b", "--platform", f"linux/{arch}")
     made = json.loads((place / "b/config.json").read_text())["linux"]["seccomp"]
     allowed = {n for r in made["syscalls"] if r["action"] == "SCMP_ACT_ALLOW" for n in r["names"]}
-    assert made["architectures"][0] == f"SCMP_ARCH_{scmp}"
+    assert made["architectures"] == [f"SCMP_ARCH_{scmp}"]
     assert {"read", "chroot", "ptrace"} <= allowed  # chroot: by CAP_SYS_CHROOT, ptrace: by kernel
     assert not {"mount", "bpf", "kexec_load", "reboot", "init_module"} & allowed
     assert ("arch_prctl" in allowed) == (arch == "amd64")
