@@ -26,21 +26,23 @@ static void try_write(const char *path, const char *value)
 /* Hand all controllers of the root to the children of @group ("." or a name). */
 static void delegate(const char *group)
 {
-	char controllers[256], path[64], word[64];
+	char controllers[256], path[64], all[sizeof(controllers) * 2] = "";
 	ssize_t len =
 		io_read_file_at(root_fd, "cgroup.controllers", controllers, sizeof(controllers));
-	char *at = controllers;
+	size_t used = 0;
 
+	if (len <= 0)
+		return;
+	controllers[strcspn(controllers, "\n")] = '\0';
 	snprintf(path, sizeof(path), "%s/cgroup.subtree_control", group);
-	while (len > 0 && *at) {
-		size_t n = strcspn(at, " \n");
-
-		/* one at a time: one that is refused must not take the others with it */
-		snprintf(word, sizeof(word), "+%.*s", (int)n, at);
-		if (n > 0)
-			try_write(path, word);
-		at += n + (at[n] ? 1 : 0);
-	}
+	for (char *at = strtok(controllers, " "); at; at = strtok(NULL, " "))
+		used += (size_t)snprintf(all + used, sizeof(all) - used, "+%s ", at);
+	/* all at once, because each write waits for all processors */
+	if (used == 0 || io_write_file_at(root_fd, path, all) == 0)
+		return;
+	/* one that is refused must not take the others with it */
+	for (char *at = strtok(all, " "); at; at = strtok(NULL, " "))
+		try_write(path, at);
 }
 
 static uint64_t read_number(const char *path)
