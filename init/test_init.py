@@ -792,6 +792,7 @@ shift 2
 case $1 in
 create)
 	[ ! -e {dir}/create-fails ] || {{ echo "config.json: process.args: expected a list"; exit 1; }}
+	[ ! -e {dir}/create-hangs ] || exec sleep 1000
 	rm -f {dir}/gate && mkfifo {dir}/gate
 	# $6: the id
 	setsid sh -c 'read x <{dir}/gate; echo container runs; exec sh {dir}/main' &
@@ -826,7 +827,7 @@ def container(start, tmp_path):
         runs = tmp_path / "run"
         oci.write_text(OCI.format(log=log, dir=tmp_path, run=runs))
         oci.chmod(0o755)
-        init = start({"web": service}, oci=oci, run=runs, **more)
+        init = start({"web": service, **more.pop("others", {})}, oci=oci, run=runs, **more)
         init.calls = lambda: [line.split()[3] for line in log.read_text().splitlines()]
         init.bundle = bundle
         init.log = log
@@ -848,6 +849,19 @@ def test_a_container_is_created_adopted_started_and_deleted(container):
     first = init.log.read_text().splitlines()[0]
     assert first == (f"oci --root {init.run}/sampan-oci create --bundle {init.bundle} "
                      f"--pid-file {init.run}/containers/web/pid web")
+
+
+def test_other_services_let_a_container_start_first(container, tmp_path):
+    other = shell(f"echo after $(wc -l <{tmp_path}/log) calls; exec sleep 1000", "console=yes")
+    init = container("exec sleep 1000", others={"a": other})
+    init.wait_for("^a . after 2 calls")
+
+
+def test_a_container_that_hangs_does_not_hold_up_the_others(container):
+    other = shell("echo runs; exec sleep 1000", "console=yes")
+    init = container("", files=["create-hangs"], others={"a": other})
+    init.wait_for("^a . runs")
+    assert init.state("web") == "creating"
 
 
 def test_a_container_that_ends_is_started_again(container):
