@@ -9,7 +9,7 @@ arch=${ARCH:-x86_64}
 
 # debian-archive-keyring: Ubuntu has it not
 declare -A packages=(
-	[build]="build-essential bc bison gperf flex libelf-dev libssl-dev cpio rsync zstd xz-utils bzip2 ccache
+	[build]="build-essential bc bison bsdextrautils gperf flex libelf-dev libssl-dev cpio rsync zstd xz-utils bzip2 ccache
 		patch pkgconf python3 curl ca-certificates debian-archive-keyring
 		fakeroot erofs-utils libarchive-dev libmbedtls-dev"
 	[check]="clang clang-tidy clang-format libclang-rt-dev shellcheck libcmocka-dev libseccomp-dev
