@@ -38,6 +38,10 @@ int rootfs_attach(const struct container *c, struct rootfs *r, struct err *e)
 
 	/* Nothing that is mounted here may appear on the host; what is unmounted there may go. */
 	n = set_propagation(AT_FDCWD, "/", MS_SLAVE, true);
+	if (n == -EINVAL)
+		return err_set(e, -n,
+			"linux.namespaces: the host's / is no mount point, as in a "
+			"chroot: no container can be made there");
 	if (n < 0)
 		return err_set(
 			e, -n, "linux.namespaces: detach mounts from the host's: %s", strerror(-n));
