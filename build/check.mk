@@ -78,6 +78,7 @@ check-shell:
 
 # The built kernel's config, when there is one: no requested symbol lost, score not fallen.
 check-kernel-config:
+	$(Q)build/sources.py fetch kernel-hardening-checker
 	$(Q)for config in $(wildcard out/*/config); do \
 		[ ! -x kernel-config/check.sh ] || build/quiet.sh "kernel config $$config" \
 			$(CHECK)/kernel-config.log kernel-config/check.sh $$(basename $$(dirname $$config)) $$config \
