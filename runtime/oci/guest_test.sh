@@ -2,81 +2,9 @@
 # What needs a machine on cgroup v2, run inside it as root by BusyBox ash; prints TAP.
 #
 #   guest_test.sh [RUNTIME]
-#
-# Makes its bundles in a tmpfs of its own (/run and /tmp allow no devices) from the machine's own BusyBox, which must be
-# static.
 
-oci=${1:-sampan-oci}
-dir=/run/oci-guest-test
-bundle=$dir/bundle
-root=$dir/state
-cgroups=/sys/fs/cgroup/containers
-tests=0
-failures=0
-
-# test NAME COMMAND…: one line of TAP; what the command printed is the reason
-test_that() {
-	name=$1
-	shift
-	tests=$((tests + 1))
-	if why=$("$@" 2>&1); then
-		echo "ok $tests - $name"
-	else
-		failures=$((failures + 1))
-		echo "not ok $tests - $name: $(echo "$why" | tail -n 3 | tr '\n' ' ')"
-	fi
-	"$oci" --root $root delete --force c
-}
-
-# config RESOURCES NAMESPACES WORD…: writes config.json, the words are the program
-config() {
-	resources=$1
-	namespaces=$2
-	shift 2
-	args=
-	for word in "$@"; do
-		args="$args${args:+,}\"$word\""
-	done
-	cat >$bundle/config.json <<END
-{"ociVersion": "1.2.0", "root": {"path": "rootfs"}, "hostname": "guest",
- "process": {"cwd": "/", "args": [$args], "env": ["PATH=/bin"],
-  "capabilities": {"bounding": ["CAP_MKNOD", "CAP_KILL"], "permitted": ["CAP_MKNOD", "CAP_KILL"],
-   "effective": ["CAP_MKNOD", "CAP_KILL"]}},
- "mounts": [
-  {"destination": "/proc", "type": "proc", "source": "proc"},
-  {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
-  {"destination": "/dev/pts", "type": "devpts", "source": "devpts",
-   "options": ["newinstance", "ptmxmode=0666", "mode=0620"]},
-  {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}],
- "linux": {"resources": {$resources},
-  "namespaces": [{"type": "mount"}, {"type": "pid"}, {"type": "ipc"}, {"type": "uts"},
-   {"type": "cgroup"}$namespaces]}}
-END
-}
-
-run() {
-	"$oci" --root $root run --bundle $bundle c </dev/null
-}
-
-create() {
-	"$oci" --root $root create --bundle $bundle c </dev/null >$dir/out 2>$dir/err || {
-		cat $dir/err
-		return 1
-	}
-}
-
-start() {
-	create && "$oci" --root $root start c
-}
-
-# expect FILE TEXT: a file of the container's cgroup
-expect() {
-	seen=$(cat "$cgroups/c/$1")
-	[ "$seen" = "$2" ] || {
-		echo "$1 is \"$seen\", expected \"$2\""
-		return 1
-	}
-}
+# shellcheck source=runtime/oci/guest_test_common/bundle.sh
+. ./guest_test_common/bundle.sh
 
 limits_are_written() {
 	config '"memory": {"limit": 33554432, "reservation": 16777216},
@@ -233,16 +161,6 @@ a_busy_cgroup_is_refused() {
 	[ $status = 1 ] && grep -q 'linux.cgroupsPath: /containers/c already holds' $dir/err
 }
 
-mkdir -p $dir && mount -t tmpfs -o mode=755 tmpfs $dir || exit 1
-mkdir -p $bundle/rootfs/bin
-for busybox in /bin/busybox /usr/bin/busybox; do
-	[ ! -x $busybox ] || cp $busybox $bundle/rootfs/bin/busybox
-done
-for name in sh cat dd echo ls mknod rm sleep true; do
-	ln -s busybox $bundle/rootfs/bin/$name
-done
-chmod 755 $dir $bundle $bundle/rootfs
-
 test_that "limits are written to the cgroup" limits_are_written
 test_that "memory is limited" memory_is_limited
 test_that "processes are limited" processes_are_limited
@@ -258,6 +176,4 @@ test_that "a user namespace works" user_namespace_works
 test_that "limits in a user namespace may be above the caller's" limits_above_the_callers
 test_that "a network namespace has only lo" network_namespace_has_only_lo
 test_that "a cgroup with processes is refused" a_busy_cgroup_is_refused
-umount $dir && rmdir $dir
-echo "1..$tests"
-[ $failures = 0 ]
+tests_end
