@@ -41,6 +41,13 @@ int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct e
 /* Attach the device filter of @res. Returns 0 or -errno with @e filled. */
 int cgroup_set_devices(int cgroupfd, const struct config_resources *res, struct err *e);
 
+/* As cgroup_set_devices, for a cgroup that may have a filter: the new one takes its place in one
+ * step (BPF_F_REPLACE, Linux 5.6), so that at no time there is none, or both. */
+int cgroup_replace_devices(int cgroupfd, const struct config_resources *res, struct err *e);
+
+/* memory.checkBeforeUpdate: refuse a limit that is not above what is in use now. */
+int cgroup_check_usage(int cgroupfd, const struct config_resources *res, struct err *e);
+
 /* Does @res ask for anything that only a cgroup can do? The field's JSON path, or NULL. */
 const char *cgroup_needed_by(const struct config_resources *res);
 

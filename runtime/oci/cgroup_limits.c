@@ -2,8 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
-#include "lib/base/sys.h"
-#include "runtime/oci/device_rules.h"
+#include "lib/base/num.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -98,7 +97,12 @@ static int set_cpu(int fd, const struct config_resources *res, struct err *e)
 		r = put_i64(fd, "cpu.idle", res->cpu_idle.v, "cpu.idle", e);
 	if (r == 0 && weight && !(res->cpu_idle.set && res->cpu_idle.v))
 		r = put_u64(fd, "cpu.weight", weight, "cpu.shares", e);
-	/* A burst above the quota is refused, so the one that is in place goes first. */
+	/* A burst above the quota is refused. The old one may be above the new quota and the new
+	 * one above the old quota: this write serves the first case, the one below the second. */
+	if (r == 0 && res->cpu_burst.set) {
+		snprintf(line, sizeof(line), "%" PRIu64, res->cpu_burst.v);
+		(void)io_write_file_at(fd, "cpu.max.burst", line);
+	}
 	if (r == 0 && ((res->cpu_quota.set && res->cpu_quota.v) || res->cpu_period.v)) {
 		uint64_t period = res->cpu_period.v ? res->cpu_period.v : 100000;
 
@@ -213,49 +217,30 @@ int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct e
 	return r;
 }
 
-static int load_program(const struct bpf_insn *insns, size_t n)
+int cgroup_check_usage(int cgroupfd, const struct config_resources *res, struct err *e)
 {
-	static const char license[] = "Apache-2.0";
-	union bpf_attr attr = {
-		.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-		.insn_cnt = (__u32)n,
-		.insns = (uintptr_t)insns,
-		.license = (uintptr_t)license,
-	};
-	long fd = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+	char text[32];
+	uint64_t usage;
+	ssize_t n;
 
-	return fd < 0 ? -errno : (int)fd;
-}
-
-static int attach_program(int cgroupfd, int progfd)
-{
-	union bpf_attr attr = {
-		.target_fd = (__u32)cgroupfd,
-		.attach_bpf_fd = (__u32)progfd,
-		.attach_type = BPF_CGROUP_DEVICE,
-		.attach_flags = BPF_F_ALLOW_MULTI,
-	};
-
-	return syscall(SYS_bpf, BPF_PROG_ATTACH, &attr, sizeof(attr)) < 0 ? -errno : 0;
-}
-
-int cgroup_set_devices(int cgroupfd, const struct config_resources *res, struct err *e)
-{
-	struct bpf_insn *insns =
-		calloc(device_rules_insns_max(res->n_devices), sizeof(struct bpf_insn));
-	AUTO_CLOSE int prog = -1;
-	size_t n;
-	int r = 0;
-
-	if (!insns)
-		return err_set(e, ENOMEM, "linux.resources.devices: out of memory");
-	n = device_rules_compile(res->devices, res->n_devices, insns);
-	if (n > 0) {
-		prog = load_program(insns, n);
-		r = prog < 0 ? prog : attach_program(cgroupfd, prog);
-	}
-	free(insns);
-	return r < 0 ? err_set(e, -r, "linux.resources.devices: load the device filter: %s",
-			       strerror(-r))
-		     : 0;
+	if (!res->memory_check_before_update)
+		return 0;
+	n = io_read_file_at(cgroupfd, "memory.current", text, sizeof(text));
+	if (n < 0)
+		return err_set(e, (int)-n, "linux.resources.memory: read memory.current: %s",
+			strerror((int)-n));
+	if (num_parse_u64(text, strcspn(text, "\n"), UINT64_MAX, &usage) < 0)
+		return err_set(
+			e, EBADMSG, "linux.resources.memory: memory.current is \"%s\"", text);
+	if (res->memory_limit.v > 0 && (uint64_t)res->memory_limit.v <= usage)
+		return err_set(e, EBUSY,
+			"linux.resources.memory.limit: %" PRId64 " is not above the %" PRIu64
+			" bytes in use",
+			res->memory_limit.v, usage);
+	if (res->memory_swap.v > 0 && (uint64_t)res->memory_swap.v <= usage)
+		return err_set(e, EBUSY,
+			"linux.resources.memory.swap: %" PRId64 " is not above the %" PRIu64
+			" bytes in use",
+			res->memory_swap.v, usage);
+	return 0;
 }

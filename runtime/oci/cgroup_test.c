@@ -20,7 +20,7 @@ static int dirfd_ = -1;
 
 static const char *const files[] = {"memory.max", "memory.low", "memory.swap.max", "cpu.weight",
 	"cpu.max", "cpu.max.burst", "cpu.idle", "cpuset.cpus", "cpuset.mems", "pids.max", "io.max",
-	"io.weight", "hugetlb.2MB.max", "rdma.max", "memory.high"};
+	"io.weight", "hugetlb.2MB.max", "rdma.max", "memory.high", "memory.current"};
 
 static int make_dir(void **state)
 {
@@ -248,6 +248,26 @@ static void what_does_not_freeze_is_thawed(void **state)
 	unlinkat(dirfd_, "cgroup.freeze", 0);
 }
 
+static void a_limit_at_or_below_the_usage_is_refused_when_asked(void **state)
+{
+	struct config_resources res = {.memory_limit = {true, 4096}};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(io_write_file_at(dirfd_, "memory.current", "4096\n"), 0);
+	assert_int_equal(cgroup_check_usage(dirfd_, &res, &e), 0);
+	res.memory_check_before_update = true;
+	assert_int_equal(cgroup_check_usage(dirfd_, &res, &e), -EBUSY);
+	assert_string_equal(
+		e.msg, "linux.resources.memory.limit: 4096 is not above the 4096 bytes in use");
+	res.memory_limit.v = 4097;
+	assert_int_equal(cgroup_check_usage(dirfd_, &res, &e), 0);
+	res.memory_swap = (struct json_opt_i64){true, 4096};
+	assert_int_equal(cgroup_check_usage(dirfd_, &res, &e), -EBUSY);
+	res.memory_limit.v = res.memory_swap.v = -1;
+	assert_int_equal(cgroup_check_usage(dirfd_, &res, &e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +276,8 @@ int main(void)
 		cmocka_unit_test_setup(minus_one_is_no_limit_and_zero_is_not_set, make_files),
 		cmocka_unit_test_setup(an_idle_cgroup_gets_no_weight, make_files),
 		cmocka_unit_test_setup(a_missing_controller_is_named_with_its_field, make_files),
+		cmocka_unit_test_setup(
+			a_limit_at_or_below_the_usage_is_refused_when_asked, make_files),
 		cmocka_unit_test_setup(swap_is_left_alone_where_there_is_none, make_files),
 		cmocka_unit_test(paths_stay_below_the_root),
 		cmocka_unit_test(processes_out_of_sight_are_not_listed),

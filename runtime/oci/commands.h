@@ -35,6 +35,8 @@ command_fn cmd_spec;
 command_fn cmd_features;
 command_fn cmd_pause;
 command_fn cmd_resume;
+command_fn cmd_update;
+command_fn cmd_events;
 
 /* A warning for the log: main.c decides where it goes. */
 void oci_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

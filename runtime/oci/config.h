@@ -317,6 +317,9 @@ int config_check(const struct config *c, struct err *e);
 /* The part of config_check that also holds for exec's process.json. */
 int config_check_process(const struct config_process *p, const char *path, struct err *e);
 
+/* The part of config_check that also holds for update. */
+int config_check_resources(const struct config_resources *res, struct err *e);
+
 void config_free(struct config *c);
 
 /* What the sections share; config_linux.c and config_resources.c hold the tables. */

@@ -10,7 +10,7 @@ static bool given(const char *s)
 }
 
 /* What has no meaning on cgroup v2 or is not there yet, refused by its name. */
-static int check_resources(const struct config_resources *res, struct err *e)
+int config_check_resources(const struct config_resources *res, struct err *e)
 {
 	const char *bad = NULL;
 	bool swap_limited = res->memory_swap.set && res->memory_swap.v > 0;
@@ -194,7 +194,7 @@ int config_check(const struct config *c, struct err *e)
 	if (r == 0)
 		r = check_mounts(c, e);
 	if (r == 0)
-		r = check_resources(&c->resources, e);
+		r = config_check_resources(&c->resources, e);
 	if (r == 0)
 		r = check_sysctl(c, e);
 	if (r < 0)

@@ -5,6 +5,9 @@
 /* bytes of config.json or process.json; a generated one is about 30 KiB */
 #define OCI_CONFIG_BYTES_MAX (4U << 20)
 
+/* bytes of a linux.resources for update */
+#define OCI_RESOURCES_BYTES_MAX (1U << 20)
+
 /* bytes of state.json: it repeats the annotations */
 #define OCI_STATE_BYTES_MAX (5U << 20)
 
@@ -16,6 +19,9 @@
 
 /* rules of one device list; each is at most seven instructions of a million */
 #define OCI_DEVICE_RULES_MAX 4096
+
+/* bytes of a statistics file of a cgroup: io.stat has a line of about 100 for each disk */
+#define OCI_STAT_BYTES_MAX (64U << 10)
 
 /* milliseconds that delete --force waits for killed processes to be gone */
 #define OCI_KILL_WAIT_MS 10000

@@ -41,6 +41,7 @@ static const struct {
 } commands[] = {
 	{"create", cmd_create, true, "make a container from a bundle"},
 	{"delete", cmd_delete, false, "remove what is kept of a container"},
+	{"events", cmd_events, false, "print what a container uses, again and again"},
 	{"exec", cmd_exec, true, "run one more process in a container"},
 	{"features", cmd_features, false, "print what this runtime can do"},
 	{"kill", cmd_kill, false, "send a signal to a container"},
@@ -52,6 +53,7 @@ static const struct {
 	{"spec", cmd_spec, false, "write a config.json to start from"},
 	{"start", cmd_start, false, "start a container that was created"},
 	{"state", cmd_state, false, "print a container's state"},
+	{"update", cmd_update, false, "change a container's limits"},
 };
 
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

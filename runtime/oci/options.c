@@ -80,9 +80,12 @@ static int store(const struct option_spec *s, const char *value, void *out, stru
 	return 0;
 }
 
-int options_parse(const struct option_spec *specs, size_t n_specs, char **args, void *out,
-	char ***ret_rest, struct err *e)
+static int parse(const struct option_spec *specs, size_t n_specs, char ***args_in_out, void *out,
+	bool *ret_end, struct err *e)
 {
+	char **args = *args_in_out;
+
+	*ret_end = false;
 	for (; *args && (*args)[0] == '-' && (*args)[1]; args++) {
 		const char *word = *args;
 		const char *value = NULL;
@@ -92,6 +95,7 @@ int options_parse(const struct option_spec *specs, size_t n_specs, char **args, 
 
 		if (strcmp(word, "--") == 0) {
 			args++;
+			*ret_end = true;
 			break;
 		}
 		if (word[1] == '-') {
@@ -116,6 +120,37 @@ int options_parse(const struct option_spec *specs, size_t n_specs, char **args, 
 		if (r < 0)
 			return r;
 	}
-	*ret_rest = args;
+	*args_in_out = args;
 	return 0;
+}
+
+int options_parse(const struct option_spec *specs, size_t n_specs, char **args, void *out,
+	char ***ret_rest, struct err *e)
+{
+	bool end;
+	int r = parse(specs, n_specs, &args, out, &end, e);
+
+	if (r == 0)
+		*ret_rest = args;
+	return r;
+}
+
+int options_parse_mixed(const struct option_spec *specs, size_t n_specs, char **args, void *out,
+	char ***ret_rest, struct err *e)
+{
+	char **words = args;
+	bool end = false;
+	size_t n = 0;
+
+	/* The words move to the front, over what is read already. */
+	*ret_rest = words;
+	for (;; args++) {
+		int r = end ? 0 : parse(specs, n_specs, &args, out, &end, e);
+
+		if (r < 0)
+			return r;
+		words[n] = *args;
+		if (!words[n++])
+			return 0;
+	}
 }

@@ -33,4 +33,12 @@ struct option_spec {
 int options_parse(const struct option_spec *specs, size_t n_specs, char **args, void *out,
 	char ***ret_rest, struct err *e);
 
+/*
+ * As options_parse, but options may also stand behind words, as runc has it for all commands that
+ * start no program: "update ID --memory 64M". @ret_rest gets the words alone, NULL-terminated;
+ * those behind "--" are never options.
+ */
+int options_parse_mixed(const struct option_spec *specs, size_t n_specs, char **args, void *out,
+	char ***ret_rest, struct err *e);
+
 #endif

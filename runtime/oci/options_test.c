@@ -89,9 +89,36 @@ static void mistakes_are_named(void **state)
 	assert_string_equal(e.msg, "--no-pivot: is not supported");
 }
 
+static void mixed_options_may_stand_behind_words(void **state)
+{
+	struct opts o = {0};
+	struct err e = {0};
+	char **rest;
+	char *args[] = {short_f, id, root, dir, dash, dashes, three, fds, NULL};
+
+	(void)state;
+	assert_int_equal(
+		options_parse_mixed(specs, sizeof(specs) / sizeof(specs[0]), args, &o, &rest, &e),
+		0);
+	assert_true(o.force);
+	assert_string_equal(o.root, "/y");
+	assert_string_equal(rest[0], "id");
+	assert_string_equal(rest[1], "-");
+	assert_string_equal(rest[2], "3");
+	assert_string_equal(rest[3], "--fds");
+	assert_null(rest[4]);
+	args[0] = id;
+	args[1] = wrong;
+	assert_int_equal(
+		options_parse_mixed(specs, sizeof(specs) / sizeof(specs[0]), args, &o, &rest, &e),
+		-EINVAL);
+	assert_string_equal(e.msg, "unknown option --wrong");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mixed_options_may_stand_behind_words),
 		cmocka_unit_test(options_in_all_forms),
 		cmocka_unit_test(mistakes_are_named),
 	};

@@ -135,10 +135,22 @@ static void add_annotations(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_val
 			doc, obj, "annotations", yyjson_val_mut_copy(doc, annotations));
 }
 
+int state_write_file(int dirfd, const char *name, const char *text, size_t len, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	char part[64];
+	int r;
+
+	snprintf(part, sizeof(part), "%s.part", name);
+	fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	r = fd < 0 ? -errno : io_write_all(fd, text, len);
+	if (r == 0 && renameat(dirfd, part, dirfd, name) < 0)
+		r = -errno;
+	return r < 0 ? err_set(e, -r, "write %s: %s", name, strerror(-r)) : 0;
+}
+
 int state_save(const struct state *s, int dirfd, struct err *e)
 {
-	static const char part[] = "state.json.part";
-	AUTO_CLOSE int fd = -1;
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *o = yyjson_mut_obj(doc);
 	char *text;
@@ -162,12 +174,9 @@ int state_save(const struct state *s, int dirfd, struct err *e)
 	yyjson_mut_doc_free(doc);
 	if (!text)
 		return err_set(e, ENOMEM, "write state.json: out of memory");
-	fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	r = fd < 0 ? -errno : io_write_all(fd, text, len);
+	r = state_write_file(dirfd, "state.json", text, len, e);
 	free(text);
-	if (r == 0 && renameat(dirfd, part, dirfd, "state.json") < 0)
-		r = -errno;
-	return r < 0 ? err_set(e, -r, "write state.json: %s", strerror(-r)) : 0;
+	return r;
 }
 
 int state_remove(int rootfd, const char *id)

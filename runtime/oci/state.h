@@ -57,6 +57,9 @@ int state_load(struct state *s, int dirfd, struct err *e);
 int state_save(const struct state *s, int dirfd, struct err *e);
 void state_free(struct state *s);
 
+/* Write the file @name of ROOT/ID, which appears and changes by rename. */
+int state_write_file(int dirfd, const char *name, const char *text, size_t len, struct err *e);
+
 /* Remove ROOT/ID and everything in it. Returns 0 or -errno. */
 int state_remove(int rootfd, const char *id);
 
