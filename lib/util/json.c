@@ -10,19 +10,19 @@
 #include <string.h>
 #include <sys/stat.h>
 
-yyjson_doc *json_parse(char *buf, size_t len, const char *name, struct err *e)
+static yyjson_doc *parse(char *buf, size_t len, const char *name, yyjson_read_flag flags,
+	const yyjson_alc *alc, struct err *e)
 {
 	yyjson_read_err why;
 	yyjson_doc *doc;
 	size_t line = 1;
 	size_t column = 1;
 
-	memset(buf + len, 0, YYJSON_PADDING_SIZE);
 	if (len == 0) {
 		err_set(e, EINVAL, "%s: empty, expected a JSON object", name);
 		return NULL;
 	}
-	doc = yyjson_read_opts(buf, len, YYJSON_READ_INSITU, NULL, &why);
+	doc = yyjson_read_opts(buf, len, flags, alc, &why);
 	if (doc)
 		return doc;
 	for (size_t i = 0; i < why.pos && i < len; i++) {
@@ -36,10 +36,38 @@ yyjson_doc *json_parse(char *buf, size_t len, const char *name, struct err *e)
 	return NULL;
 }
 
-yyjson_doc *json_load_at(
-	int dirfd, const char *name, size_t max, char **ret_buf, size_t *ret_len, struct err *e)
+yyjson_doc *json_parse(char *buf, size_t len, const char *name, struct err *e)
+{
+	memset(buf + len, 0, YYJSON_PADDING_SIZE);
+	return parse(buf, len, name, YYJSON_READ_INSITU, NULL, e);
+}
+
+static void *alc_malloc(void *arena, size_t size)
+{
+	return arena_alloc(arena, size);
+}
+
+static void *alc_realloc(void *arena, void *p, size_t old, size_t size)
+{
+	return arena_resize(arena, p, old, size);
+}
+
+static void alc_free(void *arena, void *p)
+{
+	(void)arena;
+	(void)p;
+}
+
+yyjson_alc json_alc(struct arena *arena)
+{
+	return (yyjson_alc){alc_malloc, alc_realloc, alc_free, arena};
+}
+
+yyjson_doc *json_load_at(int dirfd, const char *name, size_t max, struct arena *arena,
+	const char **ret_text, size_t *ret_len, struct err *e)
 {
 	AUTO_CLOSE int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	const yyjson_alc alc = json_alc(arena);
 	yyjson_doc *doc;
 	struct stat st;
 	char *buf;
@@ -53,7 +81,7 @@ yyjson_doc *json_load_at(
 		err_set(e, EFBIG, "%s: expected a file of at most %zu bytes", name, max);
 		return NULL;
 	}
-	buf = malloc((size_t)st.st_size + YYJSON_PADDING_SIZE);
+	buf = arena_alloc(arena, (size_t)st.st_size + 1);
 	if (!buf) {
 		err_set(e, ENOMEM, "%s: out of memory", name);
 		return NULL;
@@ -61,15 +89,12 @@ yyjson_doc *json_load_at(
 	n = io_read_all(fd, buf, (size_t)st.st_size);
 	if (n < 0) {
 		err_set(e, (int)-n, "read %s: %s", name, strerror((int)-n));
-		free(buf);
 		return NULL;
 	}
-	doc = json_parse(buf, (size_t)n, name, e);
-	if (!doc) {
-		free(buf);
+	doc = parse(buf, (size_t)n, name, 0, &alc, e);
+	if (!doc)
 		return NULL;
-	}
-	*ret_buf = buf;
+	*ret_text = buf;
 	*ret_len = (size_t)n;
 	return doc;
 }

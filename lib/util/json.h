@@ -89,13 +89,16 @@ struct json_field {
 yyjson_doc *json_parse(char *buf, size_t len, const char *name, struct err *e);
 
 /*
- * Read the file @name below @dirfd whole and parse it.
+ * Read the file @name below @dirfd whole and parse it. The text, as it stands in the file, and the
+ * document live in @arena.
  * @max: bytes; a larger file is refused
- * @ret_buf: the text, freed by the caller after the document
  * Returns the document or NULL with @e filled.
  */
-yyjson_doc *json_load_at(
-	int dirfd, const char *name, size_t max, char **ret_buf, size_t *ret_len, struct err *e);
+yyjson_doc *json_load_at(int dirfd, const char *name, size_t max, struct arena *arena,
+	const char **ret_text, size_t *ret_len, struct err *e);
+
+/* What yyjson reads or writes with this lives in @arena; freeing it does nothing. */
+yyjson_alc json_alc(struct arena *arena);
 
 /* Record "PATH: message". Returns -errnum. */
 int json_err(const struct json_at *at, int errnum, struct err *e, const char *fmt, ...)

@@ -238,6 +238,39 @@ static int clean(void **state)
 	return 0;
 }
 
+static void the_newest_object_grows_in_its_place(void **state)
+{
+	struct arena a = {0};
+	char *first = arena_alloc(&a, 10);
+	char *second = arena_alloc(&a, 20);
+	char *moved;
+
+	(void)state;
+	memcpy(first, "123456789", 10);
+	memcpy(second, "abc", 4);
+	assert_ptr_equal(arena_resize(&a, second, 20, 4000), second);
+	assert_ptr_equal(arena_resize(&a, second, 4000, 20), second);
+	/* the room it had is free again, and what it has is its own */
+	assert_true((char *)arena_alloc(&a, 8) < second + 64);
+	second = arena_alloc(&a, 4);
+	assert_ptr_equal(arena_resize(&a, second, 4, 400), second);
+	assert_true((char *)arena_alloc(&a, 8) >= second + 400);
+	memcpy(second, "abc", 4);
+
+	moved = arena_resize(&a, first, 10, 1000);
+	assert_ptr_not_equal(moved, first);
+	assert_string_equal(moved, "123456789");
+	assert_string_equal(second, "abc");
+	memset(moved, 'x', 1000);
+	assert_string_equal(second, "abc");
+	/* larger than any block that is there */
+	moved = arena_resize(&a, moved, 1000, 1000000);
+	memset(moved + 1000, 'y', 999000);
+	assert_int_equal(moved[999], 'x');
+	assert_null(arena_resize(&a, moved, 1000000, SIZE_MAX));
+	arena_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -248,6 +281,7 @@ int main(void)
 		cmocka_unit_test(unknown_keys_are_told_with_their_path),
 		cmocka_unit_test(deep_and_long_paths_are_cut),
 		cmocka_unit_test(arena_gives_zeroed_memory_and_refuses_overflow),
+		cmocka_unit_test(the_newest_object_grows_in_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, clean);

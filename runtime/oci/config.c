@@ -250,10 +250,9 @@ static int config_walk(struct config *c, bool process_only, void (*warn)(void *,
 
 static int config_open(struct config *c, int dirfd, const char *name, struct err *e)
 {
-	size_t len;
-
 	*c = (struct config){0};
-	c->doc = json_load_at(dirfd, name, OCI_CONFIG_BYTES_MAX, &c->text, &len, e);
+	c->doc = json_load_at(
+		dirfd, name, OCI_CONFIG_BYTES_MAX, &c->arena, &c->file, &c->file_len, e);
 	return c->doc ? 0 : -e->code;
 }
 

@@ -254,7 +254,9 @@ struct config_time_offset {
 
 struct config {
 	yyjson_doc *doc;
-	char *text; /* the file, changed by in-place parsing */
+	char *text;	  /* config_parse's, changed by parsing in place */
+	const char *file; /* config_load's, as it stands in the file; in the arena */
+	size_t file_len;
 	struct arena arena;
 
 	const char *oci_version;

@@ -143,18 +143,10 @@ static int make_state(struct creation *n, struct err *e)
 /* The configuration as it was: start, exec and delete must not see what became of the bundle. */
 static int keep_config(const struct creation *n, struct err *e)
 {
-	AUTO_CLOSE int from = openat(n->bundlefd, "config.json", O_RDONLY | O_CLOEXEC);
-	AUTO_CLOSE int to =
+	AUTO_CLOSE int fd =
 		openat(n->h.dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	size_t len = 0;
-	char *text = NULL;
-	int r = -EIO;
+	int r = fd < 0 ? -errno : io_write_all(fd, n->config.file, n->config.file_len);
 
-	if (from >= 0 && to >= 0)
-		text = yyjson_write(n->config.doc, YYJSON_WRITE_NOFLAG, &len);
-	if (text)
-		r = io_write_all(to, text, len);
-	free(text);
 	return r < 0 ? err_set(e, -r, "write config.json: %s", strerror(-r)) : 0;
 }
 

@@ -110,20 +110,20 @@ int state_load(struct state *s, int dirfd, struct err *e)
 {
 	const struct json_ctx ctx = {.arena = &s->arena, .unknown = ignore_key};
 	struct json_at top = {.ctx = &ctx};
+	yyjson_doc *doc;
+	const char *text;
 	size_t len;
 
 	*s = (struct state){0};
-	s->doc = json_load_at(dirfd, "state.json", OCI_STATE_BYTES_MAX, &s->text, &len, e);
-	if (!s->doc)
+	doc = json_load_at(dirfd, "state.json", OCI_STATE_BYTES_MAX, &s->arena, &text, &len, e);
+	if (!doc)
 		return -e->code;
-	top.val = yyjson_doc_get_root(s->doc);
+	top.val = yyjson_doc_get_root(doc);
 	return json_object(&top, FIELDS(state_fields), s, e);
 }
 
 void state_free(struct state *s)
 {
-	yyjson_doc_free(s->doc);
-	free(s->text);
 	arena_free(&s->arena);
 	*s = (struct state){0};
 }
@@ -149,13 +149,13 @@ int state_write_file(int dirfd, const char *name, const char *text, size_t len, 
 	return r < 0 ? err_set(e, -r, "write %s: %s", name, strerror(-r)) : 0;
 }
 
-int state_save(const struct state *s, int dirfd, struct err *e)
+int state_save(struct state *s, int dirfd, struct err *e)
 {
-	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	const yyjson_alc alc = json_alc(&s->arena);
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
 	yyjson_mut_val *o = yyjson_mut_obj(doc);
 	char *text;
 	size_t len;
-	int r;
 
 	yyjson_mut_doc_set_root(doc, o);
 	yyjson_mut_obj_add_str(doc, o, "id", s->id);
@@ -170,13 +170,10 @@ int state_save(const struct state *s, int dirfd, struct err *e)
 	yyjson_mut_obj_add_bool(doc, o, "poststart", s->has_poststart);
 	yyjson_mut_obj_add_bool(doc, o, "poststop", s->has_poststop);
 	add_annotations(doc, o, s->annotations);
-	text = yyjson_mut_write(doc, YYJSON_WRITE_NOFLAG, &len);
-	yyjson_mut_doc_free(doc);
+	text = yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
 	if (!text)
 		return err_set(e, ENOMEM, "write state.json: out of memory");
-	r = state_write_file(dirfd, "state.json", text, len, e);
-	free(text);
-	return r;
+	return state_write_file(dirfd, "state.json", text, len, e);
 }
 
 int state_remove(int rootfd, const char *id)

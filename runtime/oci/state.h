@@ -24,8 +24,6 @@ enum container_status {
 };
 
 struct state {
-	yyjson_doc *doc; /* NULL for one that is being made */
-	char *text;
 	struct arena arena;
 
 	const char *id;
@@ -54,7 +52,8 @@ int state_open_dir(int rootfd, const char *id, struct err *e);
 int state_make_dir(int rootfd, const char *id, struct err *e);
 
 int state_load(struct state *s, int dirfd, struct err *e);
-int state_save(const struct state *s, int dirfd, struct err *e);
+/* Write state.json by rename; what that needs of memory stays in the state's arena. */
+int state_save(struct state *s, int dirfd, struct err *e);
 void state_free(struct state *s);
 
 /* Write the file @name of ROOT/ID, which appears and changes by rename. */
