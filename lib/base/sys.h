@@ -45,6 +45,11 @@ static inline int sys_fsmount(int fd, unsigned flags, unsigned attr)
 	return (int)syscall(SYS_fsmount, fd, flags, attr);
 }
 
+static inline int sys_fspick(int dirfd, const char *path, unsigned flags)
+{
+	return (int)syscall(SYS_fspick, dirfd, path, flags);
+}
+
 struct mount_attr;
 struct clone_args;
 

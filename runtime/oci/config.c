@@ -69,31 +69,36 @@ static const struct json_field id_map_fields[] = {
 	{"size", JSON_U32, NULL, offsetof(struct config_id_map, size), JSON_REQUIRED},
 };
 
-int config_read_id_map(const struct json_at *at, void *map, struct err *e)
+static int read_id_map(const struct json_at *at, void *map, struct err *e)
 {
 	return json_object(at, FIELDS(id_map_fields), map, e);
+}
+
+int config_read_id_maps(const struct json_at *at, struct config_id_maps *maps, struct err *e)
+{
+	void *items;
+	int r = json_array(at, sizeof(struct config_id_map), read_id_map, &items, &maps->n, e);
+
+	if (r < 0)
+		return r;
+	maps->v = items;
+	return maps->n <= OCI_ID_MAPS_MAX
+		       ? 0
+		       : json_err(at, E2BIG, e, "more than %d mappings", OCI_ID_MAPS_MAX);
 }
 
 static int read_mount_uid_maps(const struct json_at *at, void *out, struct err *e)
 {
 	struct config_mount *m = out;
-	void *items;
-	int r = json_array(
-		at, sizeof(struct config_id_map), config_read_id_map, &items, &m->uid_maps.n, e);
 
-	m->uid_maps.v = r == 0 ? items : NULL;
-	return r;
+	return config_read_id_maps(at, &m->uid_maps, e);
 }
 
 static int read_mount_gid_maps(const struct json_at *at, void *out, struct err *e)
 {
 	struct config_mount *m = out;
-	void *items;
-	int r = json_array(
-		at, sizeof(struct config_id_map), config_read_id_map, &items, &m->gid_maps.n, e);
 
-	m->gid_maps.v = r == 0 ? items : NULL;
-	return r;
+	return config_read_id_maps(at, &m->gid_maps, e);
 }
 
 static int read_mount_options(const struct json_at *at, void *out, struct err *e)
@@ -112,7 +117,7 @@ static int read_mount_options(const struct json_at *at, void *out, struct err *e
 			.ctx = at->ctx};
 
 		return json_err(
-			&word, EINVAL, e, "option \"%s\" is not supported", m->option_words.v[bad]);
+			&word, EINVAL, e, "expected an option, got \"%s\"", m->option_words.v[bad]);
 	}
 	return r < 0 ? json_err(at, -r, e, "out of memory") : 0;
 }

@@ -50,6 +50,12 @@ struct config_mount {
 	struct config_id_maps gid_maps;
 };
 
+/* Do its options or its own mappings ask for an id-mapped mount? */
+static inline bool config_mount_is_mapped(const struct config_mount *m)
+{
+	return m->options.idmap || m->uid_maps.n > 0;
+}
+
 struct config_hook {
 	const char *path;
 	struct json_strv args;
@@ -316,6 +322,9 @@ int config_load_process(struct config *c, int dirfd, const char *name,
  */
 int config_check(const struct config *c, struct err *e);
 
+/* The part of config_check that is about mounts. */
+int config_check_mounts(const struct config *c, struct err *e);
+
 /* The part of config_check that also holds for exec's process.json. */
 int config_check_process(const struct config_process *p, const char *path, struct err *e);
 
@@ -329,7 +338,7 @@ int config_read_linux(const struct json_at *at, void *config, struct err *e);
 int config_read_resources(const struct json_at *at, void *config, struct err *e);
 int config_read_seccomp(const struct json_at *at, void *config, struct err *e);
 int config_read_process(const struct json_at *at, void *process, struct err *e);
-int config_read_id_map(const struct json_at *at, void *map, struct err *e);
+int config_read_id_maps(const struct json_at *at, struct config_id_maps *maps, struct err *e);
 int config_read_pairs(const struct json_at *at, struct config_pairs *ret, struct err *e);
 
 #define FIELDS(table) table, sizeof(table) / sizeof((table)[0])

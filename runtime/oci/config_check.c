@@ -50,32 +50,6 @@ int config_check_resources(const struct config_resources *res, struct err *e)
 	return 0;
 }
 
-static int check_mounts(const struct config *c, struct err *e)
-{
-	for (size_t i = 0; i < c->n_mounts; i++) {
-		const struct config_mount *m = &c->mounts[i];
-		const char *bad = NULL;
-
-		if (m->uid_maps.n || m->gid_maps.n)
-			bad = "uidMappings: idmapped mounts are not supported";
-		else if (m->options.bind && !given(m->source))
-			bad = "source: a bind mount needs one";
-		else if (m->options.bind && m->options.tmpcopyup)
-			bad = "options: tmpcopyup is for tmpfs";
-		else if (m->options.tmpcopyup)
-			bad = "options: tmpcopyup is not supported";
-		else if (!m->options.bind && !given(m->type))
-			bad = "type: missing";
-		if (bad)
-			return err_set(e, EINVAL, "mounts[%zu].%s", i, bad);
-		if (m->options.bind && m->options.data.n > 0)
-			return err_set(e, EINVAL,
-				"mounts[%zu].options: \"%s\" is not an option of a bind mount", i,
-				m->options.data.v[0]);
-	}
-	return 0;
-}
-
 /* Is @id inside one of the ranges? */
 static bool mapped(const struct config_id_maps *maps, uint32_t id)
 {
@@ -192,7 +166,7 @@ int config_check(const struct config *c, struct err *e)
 	if (r == 0)
 		r = check_namespaces(c, e);
 	if (r == 0)
-		r = check_mounts(c, e);
+		r = config_check_mounts(c, e);
 	if (r == 0)
 		r = config_check_resources(&c->resources, e);
 	if (r == 0)

@@ -130,15 +130,6 @@ static void what_cannot_be_done_is_named(void **state)
 		{"\"namespaces\":[" MOUNT_NS
 		 "],\"resources\":{\"unified\":{\"cgroup.procs\":\"1\"}}",
 			"", "linux.resources.unified.cgroup.procs: "},
-		{"\"namespaces\":[" MOUNT_NS "]",
-			",\"mounts\":[{\"destination\":\"/x\",\"options\":[\"bind\"]}]",
-			"mounts[0].source: a bind mount needs one"},
-		{"\"namespaces\":[" MOUNT_NS "]", ",\"mounts\":[{\"destination\":\"/x\"}]",
-			"mounts[0].type: missing"},
-		{"\"namespaces\":[" MOUNT_NS "]",
-			",\"mounts\":[{\"destination\":\"/x\",\"source\":\"/y\",\"options\":["
-			"\"bind\",\"size=1\"]}]",
-			"mounts[0].options: \"size=1\" is not an option of a bind mount"},
 		{"\"namespaces\":[" MOUNT_NS "],\"netDevices\":{\"eth0\":{}}", "",
 			"linux.netDevices: is not supported"},
 		{"\"namespaces\":[" MOUNT_NS "],\"intelRdt\":{\"closID\":\"x\"}", "",

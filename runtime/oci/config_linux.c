@@ -1,5 +1,4 @@
 #include "runtime/oci/config.h"
-#include "runtime/oci/limits.h"
 #include "runtime/oci/names.h"
 
 #include <string.h>
@@ -49,32 +48,18 @@ static int read_namespaces(const struct json_at *at, void *out, struct err *e)
 	return 0;
 }
 
-static int read_id_maps(const struct json_at *at, struct config_id_maps *maps, struct err *e)
-{
-	void *items;
-	int r = json_array(
-		at, sizeof(struct config_id_map), config_read_id_map, &items, &maps->n, e);
-
-	if (r < 0)
-		return r;
-	maps->v = items;
-	return maps->n <= OCI_ID_MAPS_MAX
-		       ? 0
-		       : json_err(at, E2BIG, e, "more than %d mappings", OCI_ID_MAPS_MAX);
-}
-
 static int read_uid_maps(const struct json_at *at, void *out, struct err *e)
 {
 	struct config *c = out;
 
-	return read_id_maps(at, &c->uid_maps, e);
+	return config_read_id_maps(at, &c->uid_maps, e);
 }
 
 static int read_gid_maps(const struct json_at *at, void *out, struct err *e)
 {
 	struct config *c = out;
 
-	return read_id_maps(at, &c->gid_maps, e);
+	return config_read_id_maps(at, &c->gid_maps, e);
 }
 
 #define DEVICE_AT(member) offsetof(struct config_device, member)

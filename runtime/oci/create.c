@@ -9,6 +9,7 @@
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/container.h"
 #include "runtime/oci/hooks.h"
+#include "runtime/oci/idmap.h"
 #include "runtime/oci/limits.h"
 #include "runtime/oci/namespaces.h"
 #include "runtime/oci/sync.h"
@@ -300,6 +301,8 @@ static int clone_container(struct creation *n, struct err *e)
 		return err_set(e, ESRCH, "the container's process is gone");
 	if (new_user)
 		r = ns_write_maps(cfg, n->c.host_proc, n->pid, e);
+	if (r == 0 && new_user)
+		r = idmap_sources_by_process(&n->c, n->pid, e);
 	if (r == 0 && cfg->ns[NS_USER].given)
 		r = process_raise_limits(n->pid, &cfg->process, e);
 	if (r == 0)

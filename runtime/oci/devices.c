@@ -146,14 +146,26 @@ static int make_configured(const struct container *c, struct rootfs *r, size_t i
 		     : 0;
 }
 
+/* Is @path /dev, however many slashes and dots it is written with? */
+static bool is_dev(const char *path)
+{
+	path += strspn(path, "/");
+	if (strncmp(path, "dev", 3) != 0 || (path[3] && path[3] != '/'))
+		return false;
+	for (path += 3; *path; path++) {
+		if (*path != '/' && !(*path == '.' && path[-1] == '/' && strchr("/", path[1])))
+			return false;
+	}
+	return true;
+}
+
 /* A /dev that comes from the host has what it has. */
 static bool dev_is_bound(const struct config *c)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
-		const char *path = c->mounts[i].destination;
+		const struct config_mount *m = &c->mounts[i];
 
-		if (c->mounts[i].options.bind &&
-			(strcmp(path, "/dev") == 0 || strcmp(path, "/dev/") == 0))
+		if (m->options.bind && !m->options.remount && is_dev(m->destination))
 			return true;
 	}
 	return false;

@@ -60,7 +60,7 @@ static void add_linux(yyjson_mut_doc *doc, yyjson_mut_val *top)
 	add_switch(doc, o, "apparmor", access("/proc/self/attr/apparmor/exec", F_OK) == 0);
 	add_switch(doc, o, "selinux", false);
 	add_switch(doc, o, "intelRdt", false);
-	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap", false);
+	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap", true);
 	add_switch(doc, o, "netDevices", false);
 }
 

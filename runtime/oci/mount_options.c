@@ -7,13 +7,16 @@
 #define ATIME MOUNT_ATTR__ATIME
 
 enum option_kind {
-	OPT_NONE, /* the default, or without meaning on Linux today */
-	OPT_ATTR, /* set and clear of struct mount_change */
+	OPT_NONE,      /* the default, or without meaning on Linux today */
+	OPT_ATTR,      /* set and clear of struct mount_change */
+	OPT_ATIME_OFF, /* takes back the access-time mode in set */
 	OPT_BIND,
 	OPT_PROPAGATION,
 	OPT_DATA, /* goes to the file system as it stands */
+	OPT_HINT, /* so too, where the file system knows it; elsewhere it has no meaning */
 	OPT_COPYUP,
-	OPT_REFUSED,
+	OPT_REMOUNT,
+	OPT_IDMAP,
 };
 
 struct option {
@@ -24,16 +27,14 @@ struct option {
 	uint64_t clear;
 };
 
-#define ATTR(word, s, c)                                                                           \
-	{word, OPT_ATTR, false, s, c},                                                             \
+#define BOTH(word, what, s, c)                                                                     \
+	{word, what, false, s, c},                                                                 \
 	{                                                                                          \
-		"r" word, OPT_ATTR, true, s, c                                                     \
+		"r" word, what, true, s, c                                                         \
 	}
-#define PROPAGATION(word, flag)                                                                    \
-	{word, OPT_PROPAGATION, false, flag, 0},                                                   \
-	{                                                                                          \
-		"r" word, OPT_PROPAGATION, true, flag, 0                                           \
-	}
+#define ATTR(word, s, c) BOTH(word, OPT_ATTR, s, c)
+#define ATIME_OFF(word, s) BOTH(word, OPT_ATIME_OFF, s, 0)
+#define PROPAGATION(word, flag) BOTH(word, OPT_PROPAGATION, flag, 0)
 #define PLAIN(word, what)                                                                          \
 	{                                                                                          \
 		word, what, false, 0, 0                                                            \
@@ -49,12 +50,12 @@ static const struct option options[] = {
 	ATTR("exec", 0, MOUNT_ATTR_NOEXEC),
 	ATTR("noexec", MOUNT_ATTR_NOEXEC, 0),
 	/* The three access-time modes are one value: setting one clears the field first. */
-	ATTR("atime", MOUNT_ATTR_RELATIME, ATIME),
 	ATTR("noatime", MOUNT_ATTR_NOATIME, ATIME),
 	ATTR("relatime", MOUNT_ATTR_RELATIME, ATIME),
-	ATTR("norelatime", MOUNT_ATTR_RELATIME, ATIME),
 	ATTR("strictatime", MOUNT_ATTR_STRICTATIME, ATIME),
-	ATTR("nostrictatime", MOUNT_ATTR_RELATIME, ATIME),
+	ATIME_OFF("atime", MOUNT_ATTR_NOATIME),
+	ATIME_OFF("norelatime", MOUNT_ATTR_RELATIME),
+	ATIME_OFF("nostrictatime", MOUNT_ATTR_STRICTATIME),
 	ATTR("diratime", 0, MOUNT_ATTR_NODIRATIME),
 	ATTR("nodiratime", MOUNT_ATTR_NODIRATIME, 0),
 	ATTR("symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW),
@@ -75,14 +76,14 @@ static const struct option options[] = {
 	PLAIN("nolazytime", OPT_DATA),
 	PLAIN("mand", OPT_DATA),
 	PLAIN("nomand", OPT_DATA),
-	PLAIN("acl", OPT_DATA),
-	PLAIN("noacl", OPT_DATA),
-	PLAIN("iversion", OPT_DATA),
-	PLAIN("noiversion", OPT_DATA),
+	PLAIN("acl", OPT_HINT),
+	PLAIN("noacl", OPT_HINT),
+	PLAIN("iversion", OPT_HINT),
+	PLAIN("noiversion", OPT_HINT),
 	PLAIN("tmpcopyup", OPT_COPYUP),
-	PLAIN("remount", OPT_REFUSED),
-	PLAIN("idmap", OPT_REFUSED),
-	PLAIN("ridmap", OPT_REFUSED),
+	PLAIN("remount", OPT_REMOUNT),
+	{"idmap", OPT_IDMAP, false, 0, 0},
+	{"ridmap", OPT_IDMAP, true, 0, 0},
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -103,6 +104,14 @@ static void change_apply(struct mount_change *c, uint64_t set, uint64_t clear)
 	c->clear = (c->clear & ~set) | clear;
 }
 
+/* "atime" ends "noatime" and leaves "strictatime" alone; with nothing said before, the mode is the
+ * kernel's default, which is relatime. */
+static void atime_off(struct mount_change *c, uint64_t mode)
+{
+	if (!(c->clear & ATIME) || (c->set & ATIME) == mode)
+		change_apply(c, MOUNT_ATTR_RELATIME, ATIME);
+}
+
 int mount_options_parse(struct arena *arena, const struct json_strv *words,
 	struct mount_options *ret, size_t *ret_bad)
 {
@@ -121,6 +130,9 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
 		case OPT_ATTR:
 			change_apply(change, o->set, o->clear);
 			break;
+		case OPT_ATIME_OFF:
+			atime_off(change, o->set);
+			break;
 		case OPT_BIND:
 			ret->bind = true;
 			ret->recursive_bind |= o->recursive;
@@ -132,6 +144,7 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
 			change->propagation = o->set;
 			break;
 		case OPT_DATA:
+		case OPT_HINT:
 			if (words->v[i][0] == '\0')
 				return -EINVAL;
 			ret->data.v[ret->data.n++] = words->v[i];
@@ -139,8 +152,13 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
 		case OPT_COPYUP:
 			ret->tmpcopyup = true;
 			break;
-		case OPT_REFUSED:
-			return -EINVAL;
+		case OPT_REMOUNT:
+			ret->remount = true;
+			break;
+		case OPT_IDMAP:
+			ret->idmap = true;
+			ret->recursive_idmap |= o->recursive;
+			break;
 		}
 	}
 	return 0;
@@ -157,9 +175,14 @@ int mount_propagation(const char *word, uint64_t *ret_flag, bool *ret_recursive)
 	return 0;
 }
 
+bool mount_option_is_hint(const char *word)
+{
+	const struct option *o = option_find(word);
+
+	return o && o->kind == OPT_HINT;
+}
+
 const char *mount_option_name(size_t i)
 {
-	while (i < N_OPTIONS && options[i].kind == OPT_REFUSED)
-		i++;
 	return i < N_OPTIONS ? options[i].name : NULL;
 }

@@ -22,8 +22,11 @@ struct mount_options {
 	bool bind;
 	bool recursive_bind;
 	bool tmpcopyup;
+	bool remount;
+	bool idmap;
+	bool recursive_idmap;
 	struct mount_change top; /* this mount alone */
-	struct mount_change all; /* it and every mount below */
+	struct mount_change all; /* it and every mount below; has the last word */
 	/* What the file system itself gets, in order: "size=64k", "sync"; of the arena. */
 	struct json_strv data;
 };
@@ -31,7 +34,7 @@ struct mount_options {
 /*
  * Sort the @words of one mount.
  * @ret: filled
- * Returns 0; -EINVAL with @ret_bad the index of a word that cannot be done; -ENOMEM.
+ * Returns 0; -EINVAL with @ret_bad the index of a word that says nothing; -ENOMEM.
  */
 int mount_options_parse(struct arena *arena, const struct json_strv *words,
 	struct mount_options *ret, size_t *ret_bad);
@@ -41,6 +44,9 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
  * Returns 0 with MS_* and whether it is recursive; -EINVAL.
  */
 int mount_propagation(const char *word, uint64_t *ret_flag, bool *ret_recursive);
+
+/* Is @word of the data one that a file system may not know? Then it has no meaning there. */
+bool mount_option_is_hint(const char *word);
 
 /* The @i-th word that is known, for `features`; NULL behind the last. */
 const char *mount_option_name(size_t i);

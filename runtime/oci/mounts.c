@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
+#include "runtime/oci/idmap.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -11,9 +12,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-
-/* The kernel copies a parameter's value with strndup_user(256). */
-#define FSCONFIG_VALUE_MAX 255
 
 static int change_apply(int fd, const struct mount_change *c, unsigned at)
 {
@@ -27,9 +25,9 @@ static int change_apply(int fd, const struct mount_change *c, unsigned at)
 
 int mount_apply(int fd, const struct mount_options *o)
 {
-	int r = change_apply(fd, &o->all, AT_RECURSIVE);
+	int r = change_apply(fd, &o->top, 0);
 
-	return r < 0 ? r : change_apply(fd, &o->top, 0);
+	return r < 0 ? r : change_apply(fd, &o->all, AT_RECURSIVE);
 }
 
 static bool asks_for_shared(const struct mount_options *o)
@@ -100,81 +98,14 @@ int rootfs_open_sources(struct container *c, int bundlefd, struct err *e)
 	for (size_t i = 0; i < cfg->n_mounts; i++) {
 		const struct config_mount *m = &cfg->mounts[i];
 
-		if (!m->options.bind)
+		if (!m->options.bind || m->options.remount)
 			continue;
 		r = open_bind(bundlefd, m, &c->binds[i]);
 		if (r < 0)
 			return err_set(e, -r, "mounts[%zu].source: open %s: %s", i, m->source,
 				strerror(-r));
 	}
-	return 0;
-}
-
-/* The kernel's own words about a refused parameter, "e tmpfs: Bad value for 'size'". */
-static void read_fs_log(int fs, char *buf, size_t size)
-{
-	ssize_t n = read(fs, buf, size - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-}
-
-static int fs_option(int fs, const char *word)
-{
-	const char *eq = strchr(word, '=');
-	char key[64];
-
-	if (!eq)
-		return sys_fsconfig(fs, FSCONFIG_SET_FLAG, word, NULL, 0) < 0 ? -errno : 0;
-	if ((size_t)(eq - word) >= sizeof(key) || strlen(eq + 1) > FSCONFIG_VALUE_MAX)
-		return -ENAMETOOLONG;
-	memcpy(key, word, (size_t)(eq - word));
-	key[eq - word] = '\0';
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, eq + 1, 0) < 0 ? -errno : 0;
-}
-
-/* Engines write version 1's name for whatever the host has. */
-static const char *fs_type(const struct config_mount *m)
-{
-	return strcmp(m->type, "cgroup") == 0 ? "cgroup2" : m->type;
-}
-
-static int open_new(const struct config_mount *m, size_t i, struct err *e)
-{
-	AUTO_CLOSE int fs = sys_fsopen(fs_type(m), FSOPEN_CLOEXEC);
-	uint64_t attrs = m->options.top.set | m->options.all.set;
-	char why[256];
-	int fd;
-
-	if (fs < 0)
-		return err_set(e, errno, "mounts[%zu].type: %s: %s", i, m->type, strerror(errno));
-	if (m->source && sys_fsconfig(fs, FSCONFIG_SET_STRING, "source", m->source, 0) < 0)
-		return err_set(
-			e, errno, "mounts[%zu].source: %s: %s", i, m->source, strerror(errno));
-	for (size_t k = 0; k < m->options.data.n; k++) {
-		const char *word = m->options.data.v[k];
-		int r;
-
-		/* Set by runc on its own cgroup mounts; version 2 has no hierarchies to name. */
-		if (strcmp(m->type, "cgroup") == 0)
-			continue;
-		r = fs_option(fs, word);
-		if (r < 0) {
-			read_fs_log(fs, why, sizeof(why));
-			return err_set(e, -r, "mounts[%zu].options: \"%s\": %s%s%s", i, word,
-				strerror(-r), why[0] ? ": " : "", why);
-		}
-	}
-	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) {
-		int saved = errno;
-
-		read_fs_log(fs, why, sizeof(why));
-		return err_set(e, saved, "mounts[%zu]: mount %s: %s%s%s", i, m->type,
-			strerror(saved), why[0] ? ": " : "", why);
-	}
-	fd = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
-	return fd < 0 ? err_set(e, errno, "mounts[%zu]: mount %s: %s", i, m->type, strerror(errno))
-		      : fd;
+	return idmap_sources(c, e);
 }
 
 /* Without a cgroup namespace of its own the container would see the whole tree: it gets its own
@@ -215,8 +146,11 @@ static bool wants_real_directory(const struct config_mount *m)
 	return !m->options.bind && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
 }
 
-/* Open the place to mount on; make it when it is missing. */
-static int open_target(int root, const struct config_mount *m, bool is_dir)
+/*
+ * Open the place to mount on; make it when it is missing.
+ * @ret_made: whether it was
+ */
+static int open_target(int root, const struct config_mount *m, bool is_dir, bool *ret_made)
 {
 	int flags = O_PATH;
 	int fd;
@@ -225,7 +159,8 @@ static int open_target(int root, const struct config_mount *m, bool is_dir)
 	if (wants_real_directory(m))
 		flags |= O_DIRECTORY | O_NOFOLLOW;
 	fd = path_open_in_root(root, m->destination, flags, 0);
-	if (fd != -ENOENT)
+	*ret_made = fd == -ENOENT && !m->options.remount;
+	if (!*ret_made)
 		return fd;
 	if (is_dir)
 		return path_make_dirs_through_links(root, m->destination, 0755);
@@ -233,11 +168,42 @@ static int open_target(int root, const struct config_mount *m, bool is_dir)
 	return r < 0 ? r : path_open_in_root(root, m->destination, O_PATH, 0);
 }
 
+/* A new file system, with what fsmount(2) leaves to be done. @covered: as in mount_new */
+static int open_new(const struct config_mount *m, size_t i, int covered, struct err *e)
+{
+	AUTO_CLOSE int fd = mount_new(m, i, covered, e);
+	struct mount_options rest = {.top.propagation = m->options.top.propagation,
+		.all.propagation = m->options.all.propagation};
+	int r;
+
+	if (fd < 0)
+		return TAKE_FD(fd);
+	r = mount_apply(fd, &rest);
+	return r < 0 ? err_set(e, -r, "mounts[%zu].options: propagation: %s", i, strerror(-r))
+		     : TAKE_FD(fd);
+}
+
+/* What is to be mounted, detached. */
+static int open_source(const struct container *c, size_t i, int covered, struct err *e)
+{
+	const struct config_mount *m = &c->config->mounts[i];
+	int fd;
+
+	if (m->options.bind)
+		return c->binds[i].fd;
+	if (!is_cgroup(m) || c->config->ns[NS_CGROUP].given)
+		return open_new(m, i, covered, e);
+	fd = open_cgroup_dir(c, m);
+	return fd < 0 ? err_set(e, -fd, "mounts[%zu]: the container's cgroup: %s", i, strerror(-fd))
+		      : fd;
+}
+
 static int mount_one(const struct container *c, struct rootfs *r, size_t i, struct err *e)
 {
 	const struct config_mount *m = &c->config->mounts[i];
 	bool is_dir = !m->options.bind || c->binds[i].is_dir;
-	AUTO_CLOSE int target = open_target(r->root, m, is_dir);
+	bool made;
+	AUTO_CLOSE int target = open_target(r->root, m, is_dir, &made);
 	AUTO_CLOSE int fd = -1;
 	int n;
 
@@ -249,26 +215,11 @@ static int mount_one(const struct container *c, struct rootfs *r, size_t i, stru
 	if (target < 0)
 		return err_set(e, -target, "mounts[%zu].destination: open %s: %s", i,
 			m->destination, strerror(-target));
-	if (m->options.bind) {
-		fd = c->binds[i].fd;
-	} else if (is_cgroup(m) && !c->config->ns[NS_CGROUP].given) {
-		fd = open_cgroup_dir(c, m);
-		if (fd < 0)
-			return err_set(e, -fd, "mounts[%zu]: the container's cgroup: %s", i,
-				strerror(-fd));
-	} else {
-		struct mount_options rest = m->options;
-
-		fd = open_new(m, i, e);
-		if (fd < 0)
-			return TAKE_FD(fd);
-		rest.top = (struct mount_change){.propagation = rest.top.propagation};
-		rest.all = (struct mount_change){.propagation = rest.all.propagation};
-		n = mount_apply(fd, &rest);
-		if (n < 0)
-			return err_set(
-				e, -n, "mounts[%zu].options: propagation: %s", i, strerror(-n));
-	}
+	if (m->options.remount)
+		return mount_again(m, i, target, e);
+	fd = open_source(c, i, made ? -1 : target, e);
+	if (fd < 0)
+		return TAKE_FD(fd);
 	n = mount_attach(fd, target);
 	if (n < 0)
 		return err_set(e, -n, "mounts[%zu].destination: mount on %s: %s", i, m->destination,

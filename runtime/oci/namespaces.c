@@ -237,7 +237,7 @@ int ns_clone(const struct config *c, const struct ns_plan *plan, const int fds[s
 	return r;
 }
 
-static int write_map(const struct config_id_maps *maps, int host_proc, pid_t pid, const char *name,
+int ns_write_map(const struct config_id_maps *maps, int host_proc, pid_t pid, const char *name,
 	const char *field, struct err *e)
 {
 	/* "4294967295 4294967295 4294967295\n" */
@@ -260,8 +260,19 @@ static int write_map(const struct config_id_maps *maps, int host_proc, pid_t pid
 
 int ns_write_maps(const struct config *c, int host_proc, pid_t pid, struct err *e)
 {
-	int r = write_map(&c->gid_maps, host_proc, pid, "gid_map", "linux.gidMappings", e);
+	int r = ns_write_map(&c->gid_maps, host_proc, pid, "gid_map", "linux.gidMappings", e);
 
 	return r < 0 ? r
-		     : write_map(&c->uid_maps, host_proc, pid, "uid_map", "linux.uidMappings", e);
+		     : ns_write_map(
+			       &c->uid_maps, host_proc, pid, "uid_map", "linux.uidMappings", e);
+}
+
+int ns_open_user(int host_proc, pid_t pid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/ns/user", pid);
+	fd = openat(host_proc, path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }

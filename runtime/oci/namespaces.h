@@ -43,6 +43,13 @@ int ns_join_after(const struct ns_plan *plan, const int fds[static NS_N], struct
 /* Write the maps of process @pid's new user namespace. */
 int ns_write_maps(const struct config *c, int host_proc, pid_t pid, struct err *e);
 
+/* Write one of them: "uid_map" or "gid_map". @field: the map's JSON path, for @e */
+int ns_write_map(const struct config_id_maps *maps, int host_proc, pid_t pid, const char *name,
+	const char *field, struct err *e);
+
+/* Open the user namespace of process @pid. Returns a descriptor or -errno. */
+int ns_open_user(int host_proc, pid_t pid);
+
 /* Bits of enum ns_type that this configuration sets apart from the runtime's own. */
 unsigned ns_mask(const struct config *c);
 

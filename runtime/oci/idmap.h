@@ -1,0 +1,19 @@
+/* Id-mapped mounts, on the detached copies that rootfs_open_sources made. */
+#ifndef SAMPAN_OCI_IDMAP_H
+#define SAMPAN_OCI_IDMAP_H
+
+#include "runtime/oci/container.h"
+
+/*
+ * Map what can be mapped before there is a container: mounts with lists of their own, by a user
+ * namespace made for each different pair of lists, and those of a container that joins a user
+ * namespace, by that one.
+ * Returns 0 or -errno with @e filled.
+ */
+int idmap_sources(const struct container *c, struct err *e);
+
+/* Map the rest, by the new user namespace of the container's process @pid, whose maps are written.
+ */
+int idmap_sources_by_process(const struct container *c, pid_t pid, struct err *e);
+
+#endif
