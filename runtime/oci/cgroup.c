@@ -60,7 +60,12 @@ int cgroup_open_root(void)
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		AUTO_CLOSE int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
+		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
+			continue;
+		/* Anything else is no answer: who went on without would lose a cgroup. */
+		if (fd < 0 || fstatfs(fd, &fs) < 0)
+			return -errno;
+		if (fs.f_type == CGROUP2_SUPER_MAGIC)
 			return TAKE_FD(fd);
 	}
 	return -ENOENT;
@@ -309,15 +314,16 @@ static int wait_event(int cgroupfd, const char *name, int state, unsigned timeou
 	return 0;
 }
 
-bool cgroup_populated(int rootfd, const char *path)
+int cgroup_populated(int rootfd, const char *path)
 {
 	AUTO_CLOSE int fd =
 		openat(rootfd, path + strspn(path, "/"), O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int events = -1;
 
-	if (fd >= 0)
-		events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
-	return events >= 0 && event_state(events, "populated") == 1;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	events = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	return events < 0 ? -errno : event_state(events, "populated");
 }
 
 int cgroup_kill_all(int cgroupfd, unsigned timeout_ms)

@@ -22,7 +22,7 @@ int cgroup_path(
 /*
  * Open the cgroup2 mount: /sys/fs/cgroup, or /sys/fs/cgroup/unified where the host still runs
  * version 1 beside it.
- * Returns a descriptor that the caller owns; -ENOENT if there is none.
+ * Returns a descriptor that the caller owns; -ENOENT if there is none; otherwise -errno.
  */
 int cgroup_open_root(void);
 
@@ -32,8 +32,8 @@ int cgroup_open_root(void);
  */
 int cgroup_make(int rootfd, const char *path, const struct config_resources *res, struct err *e);
 
-/* Does it exist and hold a process, itself or below? */
-bool cgroup_populated(int rootfd, const char *path);
+/* Does it exist and hold a process, itself or below? 1, 0 or -errno. */
+int cgroup_populated(int rootfd, const char *path);
 
 /* Write every limit of @res. Returns 0 or -errno with @e naming the JSON path. */
 int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct err *e);

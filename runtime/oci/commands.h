@@ -48,11 +48,20 @@ void oci_warn_unknown(void *arg, const char *path);
 struct handle {
 	int rootfd;
 	int dirfd;
+	bool locked; /* nobody else makes or removes it */
 	struct state state;
 };
 
 int handle_open(struct handle *h, const struct globals *g, const char *id, struct err *e);
 void handle_close(struct handle *h);
+
+/* Lock the container and load its state again: both may have changed before the lock was there.
+ * Returns 0 or -errno with @e filled, as state_lock() and state_load(). */
+int handle_lock(struct handle *h, const char *id, struct err *e);
+void handle_unlock(struct handle *h);
+
+/* enum container_status, or -errno with @e filled. */
+int handle_status(const struct handle *h, struct err *e);
 
 /* Open its cgroup. Returns a descriptor; -ENOENT if it has none. */
 int handle_cgroup(const struct handle *h);
@@ -64,8 +73,9 @@ int args_count(char **args, int min, int max, const char *usage, struct err *e);
 int run_stored_hooks(
 	const struct handle *h, enum hook_kind kind, enum container_status status, struct err *e);
 
-/* Kill what is left, remove cgroup and state, run the poststop hooks. */
-int container_destroy(struct handle *h, struct err *e);
+/* Lock it, kill what is left, remove cgroup and state, run the poststop hooks.
+ * -ENOENT: somebody else has removed it. */
+int container_destroy(struct handle *h, const char *id, struct err *e);
 
 /* Write @pid to the file of --pid-file, which appears by rename. */
 int write_pid_file(const char *path, pid_t pid, struct err *e);

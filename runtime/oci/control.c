@@ -25,9 +25,12 @@ static int start_process(const struct handle *h, struct err *e)
 	struct sync_msg msg;
 	int r;
 
-	if (fd == -ECONNREFUSED || fd == -ENOENT)
-		return err_set(e, EINVAL, "container %s is %s, not created", id,
-			state_status_name(state_status(&h->state, h->dirfd)));
+	if (fd == -ECONNREFUSED || fd == -ENOENT) {
+		r = handle_status(h, e);
+		return r < 0 ? r
+			     : err_set(e, EINVAL, "container %s is %s, not created", id,
+				       state_status_name(r));
+	}
 	if (fd < 0)
 		return err_set(e, -fd, "start container %s: %s", id, strerror(-fd));
 	r = sync_send(fd, SYNC_START, 0);
@@ -60,7 +63,7 @@ int cmd_start(const struct globals *g, char **args, struct err *e)
 		return 0;
 	r = run_stored_hooks(&h, HOOK_POSTSTART, STATUS_RUNNING, e);
 	/* As runc: a container whose set-up did not finish does not run. */
-	if (r < 0 && container_destroy(&h, &why) < 0)
+	if (r < 0 && container_destroy(&h, args[0], &why) < 0 && why.code != ENOENT)
 		oci_warn("%s", why.msg);
 	return r;
 }
@@ -74,9 +77,11 @@ int cmd_state(const struct globals *g, char **args, struct err *e)
 
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
+	if (r == 0)
+		r = handle_status(&h, e);
 	if (r < 0)
 		return r;
-	text = state_print(&h.state, state_status(&h.state, h.dirfd), true, &len);
+	text = state_print(&h.state, r, true, &len);
 	if (!text)
 		return err_set(e, ENOMEM, "out of memory");
 	printf("%s\n", text);
@@ -128,7 +133,10 @@ int cmd_kill(const struct globals *g, char **args, struct err *e)
 	process = state_open_process(&h.state);
 	if (process == -ESRCH)
 		return err_set(e, ESRCH, "container %s not running", h.state.id);
-	if (process < 0 || sys_pidfd_send_signal(process, sig, NULL, 0) < 0)
+	if (process < 0)
+		return err_set(
+			e, -process, "kill container %s: %s", h.state.id, strerror(-process));
+	if (sys_pidfd_send_signal(process, sig, NULL, 0) < 0)
 		return err_set(e, errno, "kill container %s: %s", h.state.id, strerror(errno));
 	return 0;
 }
@@ -144,7 +152,7 @@ static const struct option_spec delete_specs[] = {
 /* Killed between mkdir and the first state.json, a container is an empty directory. */
 static int delete_without_state(const struct handle *h, const char *id, struct err *e)
 {
-	int r = h->dirfd >= 0 ? state_remove(h->rootfd, id) : 0;
+	int r = state_remove(h->rootfd, id);
 
 	return r < 0 ? err_set(e, -r, "remove the state of %s: %s", id, strerror(-r)) : 0;
 }
@@ -153,7 +161,6 @@ int cmd_delete(const struct globals *g, char **args, struct err *e)
 {
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	struct delete_options opts = {0};
-	enum container_status status;
 	int r = options_parse(FIELDS(delete_specs), args, &opts, &args, e);
 
 	if (r == 0)
@@ -161,15 +168,24 @@ int cmd_delete(const struct globals *g, char **args, struct err *e)
 	if (r < 0)
 		return r;
 	r = handle_open(&h, g, args[0], e);
-	if (r < 0 && opts.force && (e->code == ENOENT || h.dirfd >= 0))
-		return delete_without_state(&h, args[0], e);
+	if (r < 0 && opts.force && h.dirfd < 0 && e->code == ENOENT)
+		return 0;
+	if (opts.force && h.dirfd >= 0) {
+		r = handle_lock(&h, args[0], e);
+		if (r < 0 && h.locked)
+			return delete_without_state(&h, args[0], e);
+		if (r == -ENOENT)
+			return 0;
+	}
 	if (r < 0)
 		return r;
-	status = state_status(&h.state, h.dirfd);
-	if (!opts.force && status != STATUS_STOPPED && status != STATUS_CREATED)
+	r = opts.force ? STATUS_STOPPED : handle_status(&h, e);
+	if (r < 0)
+		return r;
+	if (r != STATUS_STOPPED && r != STATUS_CREATED)
 		return err_set(e, EBUSY, "cannot delete container %s that is not stopped: %s",
-			h.state.id, state_status_name(status));
-	return container_destroy(&h, e);
+			h.state.id, state_status_name(r));
+	return container_destroy(&h, args[0], e);
 }
 
 static int freeze(const struct globals *g, char **args, bool on, struct err *e)

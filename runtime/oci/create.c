@@ -65,6 +65,7 @@ struct creation {
 	pid_t pid;
 	int pidfd;
 	bool hooks_ran;
+	bool wrote_pid_file;
 	sigset_t forwarded;
 };
 
@@ -126,16 +127,23 @@ static int make_state(struct creation *n, struct err *e)
 	int r;
 
 	n->cgroup_root = cgroup_open_root();
+	if (n->cgroup_root < 0 && n->cgroup_root != -ENOENT)
+		return err_set(
+			e, -n->cgroup_root, "open the cgroup mount: %s", strerror(-n->cgroup_root));
 	r = cgroup_path(n->config.cgroups_path, s->id, n->cgroup, e);
 	if (r < 0)
 		return r;
 	n->h.dirfd = state_make_dir(n->h.rootfd, s->id, e);
 	if (n->h.dirfd < 0)
 		return n->h.dirfd;
+	n->h.locked = true;
 	/* It will be killed and removed with the container: it must not be anyone else's. */
-	if (n->cgroup_root >= 0 && cgroup_populated(n->cgroup_root, n->cgroup))
-		return err_set(
-			e, EBUSY, "linux.cgroupsPath: %s already holds processes", n->cgroup);
+	r = n->cgroup_root >= 0 ? cgroup_populated(n->cgroup_root, n->cgroup) : 0;
+	if (r != 0)
+		return r < 0 ? err_set(e, -r, "linux.cgroupsPath: open %s: %s", n->cgroup,
+				       strerror(-r))
+			     : err_set(e, EBUSY, "linux.cgroupsPath: %s already holds processes",
+				       n->cgroup);
 	if (n->cgroup_root >= 0)
 		s->cgroup = n->cgroup;
 	return state_save(s, n->h.dirfd, e);
@@ -144,11 +152,7 @@ static int make_state(struct creation *n, struct err *e)
 /* The configuration as it was: start, exec and delete must not see what became of the bundle. */
 static int keep_config(const struct creation *n, struct err *e)
 {
-	AUTO_CLOSE int fd =
-		openat(n->h.dirfd, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	int r = fd < 0 ? -errno : io_write_all(fd, n->config.file, n->config.file_len);
-
-	return r < 0 ? err_set(e, -r, "write config.json: %s", strerror(-r)) : 0;
+	return state_write_file(n->h.dirfd, "config.json", n->config.file, n->config.file_len, e);
 }
 
 static int open_seccomp_cache(int rootfd)
@@ -159,16 +163,18 @@ static int open_seccomp_cache(int rootfd)
 }
 
 /* A long list of mounts needs more descriptors than a process gets by default. */
-static void raise_descriptor_limit(struct creation *n)
+static int raise_descriptor_limit(struct creation *n, struct err *e)
 {
 	struct rlimit more;
 
-	getrlimit(RLIMIT_NOFILE, &n->c.nofile);
+	if (getrlimit(RLIMIT_NOFILE, &n->c.nofile) < 0)
+		return err_set(e, errno, "read the limit of descriptors: %s", strerror(errno));
 	more = n->c.nofile;
 	if (more.rlim_cur > n->config.n_mounts + 64)
-		return;
+		return 0;
 	more.rlim_cur = more.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &more);
+	return 0;
 }
 
 static int open_console(struct creation *n, int *ret_own, struct err *e)
@@ -200,14 +206,15 @@ static int open_everything(struct creation *n, bool run_now, int *ret_console, s
 	c->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->host_proc < 0)
 		return err_set(e, errno, "open /proc: %s", strerror(errno));
-	raise_descriptor_limit(n);
-	r = ns_open(&n->config, c->ns_fds, e);
+	r = raise_descriptor_limit(n, e);
+	if (r == 0)
+		r = ns_open(&n->config, c->ns_fds, e);
 	if (r == 0)
 		r = rootfs_open_sources(c, n->bundlefd, e);
 	if (r == 0)
 		r = open_console(n, ret_console, e);
 	if (r == 0)
-		r = seccomp_build(&n->config.seccomp, cache, &c->filter, e);
+		r = seccomp_build(&n->config.seccomp, cache, n->h.dirfd, &c->filter, e);
 	if (r == 0 && c->filter.insns)
 		r = seccomp_save(&c->filter, n->h.dirfd, "seccomp", e);
 	if (r < 0 || run_now)
@@ -282,13 +289,16 @@ static int clone_container(struct creation *n, struct err *e)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair: %s", strerror(errno));
 	/* What runs inside may look at our process before execve has replaced it. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "hide the runtime's process: %s", strerror(errno));
 	ns_plan_make(cfg, &n->plan);
 	n->c.sync = pair[1];
 	r = ns_clone(
 		cfg, &n->plan, n->c.ns_fds, n->c.host_proc, n->c.cgroup, &n->pid, &n->pidfd, e);
 	if (r == 1) {
 		close(pair[0]);
+		/* The lock is the runtime's and ends with it. */
+		close(n->h.dirfd);
 		child_main(&n->c);
 	}
 	close(pair[1]);
@@ -297,8 +307,9 @@ static int clone_container(struct creation *n, struct err *e)
 		return r;
 	n->h.state.pid = (struct json_opt_i64){true, n->pid};
 	n->h.state.start_time.set = true;
-	if (process_start_time(n->pid, &n->h.state.start_time.v, &zombie) < 0)
-		return err_set(e, ESRCH, "the container's process is gone");
+	r = process_start_time(n->pid, &n->h.state.start_time.v, &zombie);
+	if (r < 0)
+		return err_set(e, -r, "look at the container's process: %s", strerror(-r));
 	if (new_user)
 		r = ns_write_maps(cfg, n->c.host_proc, n->pid, e);
 	if (r == 0 && new_user)
@@ -354,6 +365,7 @@ static int finish(struct creation *n, bool run_now, struct err *e)
 
 	if (r == 0 && n->opts->pid_file)
 		r = write_pid_file(n->opts->pid_file, n->pid, e);
+	n->wrote_pid_file = r == 0 && n->opts->pid_file;
 	if (r == 0) {
 		r = sync_send(n->c.sync, SYNC_ACK, run_now);
 		if (r < 0)
@@ -379,10 +391,13 @@ static int create(struct creation *n, bool run_now, int *ret_console, struct err
 		r = wait_ready(n, e);
 	if (r == 0)
 		r = finish(n, run_now, e);
+	/* From here on its start may take any time, and must not keep others from ending it. */
+	if (r == 0)
+		handle_unlock(&n->h);
 	return r;
 }
 
-static void undo(struct creation *n)
+static void undo(struct creation *n, const char *id)
 {
 	struct err ignored = {0};
 
@@ -394,8 +409,8 @@ static void undo(struct creation *n)
 	if (n->h.dirfd < 0)
 		return;
 	n->h.state.has_poststop &= n->hooks_ran;
-	(void)container_destroy(&n->h, &ignored);
-	if (n->opts->pid_file && n->pid)
+	(void)container_destroy(&n->h, id, &ignored);
+	if (n->wrote_pid_file)
 		(void)unlink(n->opts->pid_file);
 }
 
@@ -435,7 +450,7 @@ static int create_from(struct creation *n, const struct globals *g, const char *
 		foreground_block(&n->forwarded);
 	r = create(n, run_now, ret_console, e);
 	if (r < 0)
-		undo(n);
+		undo(n, id);
 	return r;
 }
 
@@ -462,7 +477,7 @@ static int wait_executed(struct creation *n, struct err *e)
 	return r > 0 ? err_set(e, EBADMSG, "the container's process answered %d", r) : r;
 }
 
-static int stay(struct creation *n, int console, struct err *e)
+static int stay(struct creation *n, const char *id, int console, struct err *e)
 {
 	AUTO_CLOSE int master = -1;
 	int status;
@@ -476,7 +491,7 @@ static int stay(struct creation *n, int console, struct err *e)
 	if (!n->opts->keep) {
 		struct err why = {0};
 
-		if (container_destroy(&n->h, &why) < 0)
+		if (container_destroy(&n->h, id, &why) < 0 && why.code != ENOENT)
 			oci_warn("%s", why.msg);
 	}
 	return status;
@@ -502,8 +517,8 @@ int cmd_run(const struct globals *g, char **args, struct err *e)
 		r = run_stored_hooks(&n.h, HOOK_POSTSTART, STATUS_RUNNING, e);
 	if (r < 0) {
 		n.hooks_ran = true;
-		undo(&n);
+		undo(&n, args[0]);
 		return r;
 	}
-	return opts.detach ? 0 : stay(&n, console, e);
+	return opts.detach ? 0 : stay(&n, args[0], console, e);
 }

@@ -160,7 +160,9 @@ int cmd_events(const struct globals *g, char **args, struct err *e)
 			opts.interval);
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
-	if (r == 0 && state_status(&h.state, h.dirfd) == STATUS_STOPPED)
+	if (r == 0)
+		r = handle_status(&h, e);
+	if (r == STATUS_STOPPED)
 		r = err_set(e, ESRCH, "container %s is not running", h.state.id);
 	if (r < 0)
 		return r;

@@ -209,13 +209,16 @@ static int load_process(struct exec *x, char **args, struct err *e)
 static int open_target(struct exec *x, struct err *e)
 {
 	const char *id = x->h.state.id;
-	enum container_status status = state_status(&x->h.state, x->h.dirfd);
+	int status = handle_status(&x->h, e);
 
+	if (status < 0)
+		return status;
 	if (status == STATUS_PAUSED && !x->opts.ignore_paused)
 		return err_set(e, EBUSY, "cannot exec in paused container %s", id);
 	x->target = state_open_process(&x->h.state);
 	if (x->target < 0)
-		return err_set(e, ESRCH, "cannot exec in container %s: it is not running", id);
+		return err_set(e, -x->target, "cannot exec in container %s: %s", id,
+			x->target == -ESRCH ? "it is not running" : strerror(-x->target));
 	x->cgroup = handle_cgroup(&x->h);
 	/* Outside of it no limit would hold. */
 	if (x->cgroup < 0 && x->h.state.cgroup && x->h.state.cgroup[0])
@@ -380,7 +383,8 @@ static int spawn(struct exec *x, struct err *e)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair: %s", strerror(errno));
 	/* From here the container could look at our process: it is not to be read. */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_set(e, errno, "hide the runtime's process: %s", strerror(errno));
 	/* Only children get into a pid namespace: ours, which saves one process in between. */
 	if ((x->h.state.namespaces & 1U << NS_PID) && setns(x->target, CLONE_NEWPID) < 0)
 		return err_set(

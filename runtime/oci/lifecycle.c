@@ -5,6 +5,7 @@
 #include "lib/base/io.h"
 #include "lib/base/num.h"
 #include "lib/base/sys.h"
+#include "lib/base/time.h"
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/creds.h"
 #include "runtime/oci/hooks.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -57,13 +59,34 @@ void handle_close(struct handle *h)
 	fd_close(&h->rootfd);
 }
 
+int handle_lock(struct handle *h, const char *id, struct err *e)
+{
+	int r = h->locked ? 0 : state_lock(h->rootfd, h->dirfd, id, OCI_KILL_WAIT_MS, e);
+
+	if (h->locked || r < 0)
+		return r;
+	h->locked = true;
+	state_free(&h->state);
+	return state_load(&h->state, h->dirfd, e) < 0 ? err_wrap(e, "state of container %s", id)
+						      : 0;
+}
+
+void handle_unlock(struct handle *h)
+{
+	(void)flock(h->dirfd, LOCK_UN);
+	h->locked = false;
+}
+
 int handle_cgroup(const struct handle *h)
 {
-	AUTO_CLOSE int root = cgroup_open_root();
+	AUTO_CLOSE int root = -1;
 	int fd;
 
-	if (root < 0 || !h->state.cgroup || !h->state.cgroup[0])
+	if (!h->state.cgroup || !h->state.cgroup[0])
 		return -ENOENT;
+	root = cgroup_open_root();
+	if (root < 0)
+		return root;
 	fd = openat(root, h->state.cgroup + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -86,6 +109,13 @@ int run_stored_hooks(
 	return r;
 }
 
+int handle_status(const struct handle *h, struct err *e)
+{
+	int r = state_status(&h->state, h->dirfd);
+
+	return r < 0 ? err_set(e, -r, "status of container %s: %s", h->state.id, strerror(-r)) : r;
+}
+
 void warn_capabilities(const struct config *c, const struct config_process *p)
 {
 	/* In a user namespace of its own the container has them all. */
@@ -103,35 +133,50 @@ static int kill_process(const struct state *s)
 {
 	AUTO_CLOSE int process = state_open_process(s);
 	struct pollfd p = {.fd = process, .events = POLLIN};
+	int r;
 
 	if (process < 0)
-		return 0;
+		return process == -ESRCH ? 0 : process;
 	if (sys_pidfd_send_signal(process, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 		return -errno;
-	return poll(&p, 1, OCI_KILL_WAIT_MS) > 0 ? 0 : -ETIMEDOUT;
+	do {
+		r = poll(&p, 1, OCI_KILL_WAIT_MS);
+	} while (r < 0 && errno == EINTR);
+	return r > 0 ? 0 : r < 0 ? -errno : -ETIMEDOUT;
 }
 
 static int remove_cgroup(const struct handle *h)
 {
-	AUTO_CLOSE int root = cgroup_open_root();
+	uint64_t end = time_now_ms() + OCI_KILL_WAIT_MS;
+	AUTO_CLOSE int root = -1;
 	AUTO_CLOSE int fd = -1;
 	int r;
 
-	if (root < 0 || !h->state.cgroup || !h->state.cgroup[0])
+	if (!h->state.cgroup || !h->state.cgroup[0])
 		return 0;
-	r = cgroup_remove(root, h->state.cgroup);
-	if (r != -EBUSY)
-		return r;
-	fd = handle_cgroup(h);
-	r = fd < 0 ? fd : cgroup_kill_all(fd, OCI_KILL_WAIT_MS);
-	return r < 0 ? r : cgroup_remove(root, h->state.cgroup);
+	root = cgroup_open_root();
+	/* A machine without it has nothing to remove. */
+	if (root < 0)
+		return root == -ENOENT ? 0 : root;
+	/* An exec that has found the container alive may still put its process inside. */
+	while ((r = cgroup_remove(root, h->state.cgroup)) == -EBUSY && time_now_ms() < end) {
+		if (fd < 0)
+			fd = handle_cgroup(h);
+		r = fd < 0 ? fd : cgroup_kill_all(fd, OCI_KILL_WAIT_MS);
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return r;
 }
 
-int container_destroy(struct handle *h, struct err *e)
+int container_destroy(struct handle *h, const char *id, struct err *e)
 {
 	struct err hook = {0};
-	int r = kill_process(&h->state);
+	int r = handle_lock(h, id, e);
 
+	if (r < 0)
+		return r;
+	r = kill_process(&h->state);
 	if (r < 0)
 		return err_set(e, -r, "kill container %s: %s", h->state.id, strerror(-r));
 	r = remove_cgroup(h);
@@ -158,6 +203,8 @@ int write_pid_file(const char *path, pid_t pid, struct err *e)
 	r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
 	if (r == 0 && rename(part, path) < 0)
 		r = -errno;
+	if (r < 0 && fd >= 0)
+		(void)unlink(part);
 	free(part);
 	return r < 0 ? err_set(e, -r, "--pid-file: write %s: %s", path, strerror(-r)) : 0;
 }

@@ -87,17 +87,22 @@ int cmd_list(const struct globals *g, char **args, struct err *e)
 	dir = opendir(g->root);
 	while (dir && (d = readdir(dir))) {
 		AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
-		struct err ignored = {0};
+		struct err why = {0};
+		int status = -ENOENT;
 
+		if (d->d_name[0] != '.' && handle_open(&h, g, d->d_name, &why) == 0)
+			status = handle_status(&h, &why);
 		/* One that is just being made or removed has no state to show. */
-		if (d->d_name[0] == '.' || handle_open(&h, g, d->d_name, &ignored) < 0)
+		if (status < 0 && why.code != 0 && why.code != ENOENT)
+			oci_warn("%s", why.msg);
+		if (status < 0)
 			continue;
 		if (json)
-			add_container(doc, list, &h, state_status(&h.state, h.dirfd));
+			add_container(doc, list, &h, status);
 		else if (opts.quiet)
 			puts(h.state.id);
 		else
-			print_container(&h, state_status(&h.state, h.dirfd));
+			print_container(&h, status);
 	}
 	if (dir)
 		closedir(dir);

@@ -196,6 +196,10 @@ int main(int argc, char **argv)
 	}
 	if (r == 0)
 		r = dispatch(argv, args, &e);
+	/* Who reads an answer must not take half of it for the whole. */
+	if (r >= 0 && (fflush(stdout) != 0 || ferror(stdout)))
+		r = err_set(&e, errno ? errno : EIO, "write to standard output: %s",
+			strerror(errno ? errno : EIO));
 	if (r >= 0)
 		return r;
 	report("error", e.msg);

@@ -163,7 +163,8 @@ static int compile(const struct config_seccomp *s, struct seccomp_filter *ret, s
 /*
  * The cache: one file per filter, named by a hash of the section's text and starting with that
  * text. Only an equal text is a hit, so a collision of the hash costs a compilation and nothing
- * more. A file appears by rename.
+ * more. A file appears by rename from the directory of the container that is being made: what is
+ * left of a runtime that was killed goes with that.
  */
 struct cache_key {
 	char *text; /* malloc */
@@ -214,29 +215,29 @@ static int cache_read(int cachefd, const struct cache_key *k, struct seccomp_fil
 	return r;
 }
 
-static int write_program(int dirfd, const char *name, const char *head, size_t head_len,
+static int write_program(int workfd, int dirfd, const char *name, const char *head, size_t head_len,
 	const struct seccomp_filter *f)
 {
 	AUTO_CLOSE int fd = -1;
 	char part[64];
 	int r;
 
-	snprintf(part, sizeof(part), "%.32s.%d.part", name, (int)getpid());
-	fd = openat(dirfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	snprintf(part, sizeof(part), "%.32s.part", name);
+	fd = openat(workfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	r = io_write_all(fd, head, head_len);
 	if (r == 0)
 		r = io_write_all(fd, f->insns, f->n * sizeof(*f->insns));
-	if (r == 0 && renameat(dirfd, part, dirfd, name) < 0)
+	if (r == 0 && renameat(workfd, part, dirfd, name) < 0)
 		r = -errno;
 	if (r < 0)
-		unlinkat(dirfd, part, 0);
+		unlinkat(workfd, part, 0);
 	return r;
 }
 
-int seccomp_build(
-	const struct config_seccomp *s, int cachefd, struct seccomp_filter *ret, struct err *e)
+int seccomp_build(const struct config_seccomp *s, int cachefd, int workfd,
+	struct seccomp_filter *ret, struct err *e)
 {
 	struct cache_key key = {0};
 	int r;
@@ -257,14 +258,14 @@ int seccomp_build(
 	r = compile(s, ret, e);
 	/* A full or read-only file system costs the next container a compilation. */
 	if (r == 0 && key.text)
-		(void)write_program(cachefd, key.name, key.text, key.len, ret);
+		(void)write_program(workfd, cachefd, key.name, key.text, key.len, ret);
 	free(key.text);
 	return r;
 }
 
 int seccomp_save(const struct seccomp_filter *f, int dirfd, const char *name, struct err *e)
 {
-	int r = write_program(dirfd, name, (const char *)&f->flags, sizeof(f->flags), f);
+	int r = write_program(dirfd, dirfd, name, (const char *)&f->flags, sizeof(f->flags), f);
 
 	return r < 0 ? err_set(e, -r, "write %s: %s", name, strerror(-r)) : 0;
 }

@@ -19,10 +19,11 @@ struct seccomp_filter {
 /*
  * Compile, or take the same section's program from the cache.
  * @cachefd: directory of compiled programs, borrowed; -1: no cache
+ * @workfd: directory of the container, where what goes into the cache is written first
  * Returns 0 or -errno with @e naming the JSON path.
  */
-int seccomp_build(
-	const struct config_seccomp *s, int cachefd, struct seccomp_filter *ret, struct err *e);
+int seccomp_build(const struct config_seccomp *s, int cachefd, int workfd,
+	struct seccomp_filter *ret, struct err *e);
 
 /* Write the program to @name below @dirfd, and read it back: exec into a container reuses it. */
 int seccomp_save(const struct seccomp_filter *f, int dirfd, const char *name, struct err *e);

@@ -84,7 +84,7 @@ static struct seccomp_filter build(int cache)
 	struct seccomp_filter f;
 	struct err e = {0};
 
-	if (seccomp_build(&config.seccomp, cache, &f, &e) < 0)
+	if (seccomp_build(&config.seccomp, cache, cache, &f, &e) < 0)
 		fail_msg("%s", e.msg);
 	return f;
 }

@@ -83,7 +83,8 @@ int state_open_dir(int rootfd, const char *id, struct err *e)
 
 	if (state_check_id(id, e) < 0)
 		return -e->code;
-	fd = openat(rootfd, id, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* For reading: state_lock() takes no O_PATH descriptor. */
+	fd = openat(rootfd, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT)
 		return err_set(e, ENOENT, "container %s does not exist", id);
 	return fd < 0 ? err_set(e, errno, "open the state of %s: %s", id, strerror(errno)) : fd;
@@ -91,13 +92,24 @@ int state_open_dir(int rootfd, const char *id, struct err *e)
 
 int state_make_dir(int rootfd, const char *id, struct err *e)
 {
+	AUTO_CLOSE int fd = -1;
+	int r;
+
 	if (state_check_id(id, e) < 0)
 		return -e->code;
 	if (mkdirat(rootfd, id, 0700) < 0)
 		return errno == EEXIST ? err_set(e, EEXIST, "container %s already exists", id)
 				       : err_set(e, errno, "make the state directory of %s: %s", id,
 						 strerror(errno));
-	return state_open_dir(rootfd, id, e);
+	fd = state_open_dir(rootfd, id, e);
+	r = fd < 0 ? fd : state_lock(rootfd, fd, id, OCI_KILL_WAIT_MS, e);
+	if (r == -ENOENT)
+		return err_set(e, ENOENT, "container %s was deleted while it was made", id);
+	if (r < 0) {
+		(void)unlinkat(rootfd, id, AT_REMOVEDIR);
+		return r;
+	}
+	return TAKE_FD(fd);
 }
 
 static void ignore_key(void *arg, const char *path)
@@ -199,10 +211,12 @@ int process_start_time(pid_t pid, uint64_t *ret_time, bool *ret_zombie)
 	char buf[1024];
 	const char *p;
 	unsigned long long time;
+	int r;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	if (io_read_file_at(AT_FDCWD, path, buf, sizeof(buf)) < 0)
-		return -ESRCH;
+	r = io_read_file_at(AT_FDCWD, path, buf, sizeof(buf));
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
 	/* The name in field 2 may hold anything, ")" too: the last one closes it. */
 	p = strrchr(buf, ')');
 	if (!p || p[1] != ' ')
@@ -225,6 +239,7 @@ int state_open_process(const struct state *s)
 	AUTO_CLOSE int fd = -1;
 	uint64_t time;
 	bool zombie;
+	int r;
 
 	if (s->pid.v <= 0)
 		return -ESRCH;
@@ -232,13 +247,17 @@ int state_open_process(const struct state *s)
 	p.fd = fd = sys_pidfd_open((pid_t)s->pid.v, 0);
 	if (fd < 0)
 		return -errno;
-	if (process_start_time((pid_t)s->pid.v, &time, &zombie) < 0 || time != s->start_time.v)
+	r = process_start_time((pid_t)s->pid.v, &time, &zombie);
+	if (r < 0)
+		return r;
+	if (time != s->start_time.v)
 		return -ESRCH;
 	/* A process whose first thread has ended is shown as a zombie while others of it run. The
 	 * descriptor tells the end of the last. */
-	if (zombie && poll(&p, 1, 0) != 0)
-		return -ESRCH;
-	return TAKE_FD(fd);
+	r = zombie ? poll(&p, 1, 0) : 0;
+	if (r < 0)
+		return -errno;
+	return r > 0 ? -ESRCH : TAKE_FD(fd);
 }
 
 static int start_address(int dirfd, struct sockaddr_un *addr, int flags)
@@ -274,35 +293,47 @@ int state_listen_start(int dirfd)
 	return TAKE_FD(fd);
 }
 
-static bool is_frozen(const struct state *s)
+/* 1, 0 or -errno. */
+static int is_frozen(const struct state *s)
 {
 	AUTO_CLOSE int root = -1;
 	AUTO_CLOSE int fd = -1;
 
 	if (!s->cgroup || !s->cgroup[0])
-		return false;
+		return 0;
 	root = cgroup_open_root();
 	if (root >= 0)
 		fd = openat(root, s->cgroup + 1, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && cgroup_frozen(fd) == 1;
+	if (root == -ENOENT || (root >= 0 && fd < 0 && errno == ENOENT))
+		return 0;
+	if (fd < 0)
+		return root < 0 ? root : -errno;
+	return cgroup_frozen(fd);
 }
 
-enum container_status state_status(const struct state *s, int dirfd)
+int state_status(const struct state *s, int dirfd)
 {
 	AUTO_CLOSE int process = -1;
 	AUTO_CLOSE int start = -1;
+	int r;
 
 	if (s->pid.v == 0)
 		return STATUS_CREATING;
 	process = state_open_process(s);
 	if (process < 0)
-		return STATUS_STOPPED;
+		return process == -ESRCH ? STATUS_STOPPED : process;
 	/* The waiting process drops a connection that asks for nothing. One that is frozen or
 	 * stopped does not: its queue fills up, and must not keep us. */
 	start = connect_start(dirfd, SOCK_NONBLOCK);
 	if (start >= 0 || start == -EAGAIN)
 		return STATUS_CREATED;
-	return is_frozen(s) ? STATUS_PAUSED : STATUS_RUNNING;
+	if (start != -ECONNREFUSED && start != -ENOENT)
+		return start;
+	r = is_frozen(s);
+	/* It ended while we looked. */
+	if (r == -ENODEV)
+		return STATUS_STOPPED;
+	return r < 0 ? r : r ? STATUS_PAUSED : STATUS_RUNNING;
 }
 
 const char *state_status_name(enum container_status status)

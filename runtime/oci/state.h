@@ -48,8 +48,19 @@ int state_check_id(const char *id, struct err *e);
 /* Open ROOT/ID. -ENOENT: "container ID does not exist". */
 int state_open_dir(int rootfd, const char *id, struct err *e);
 
-/* Make ROOT/ID. -EEXIST if the container exists. */
+/* Make ROOT/ID and lock it. -EEXIST if the container exists. */
 int state_make_dir(int rootfd, const char *id, struct err *e);
+
+/*
+ * Become the only one that makes or removes the container. The lock ends with @dirfd's last copy: a
+ * process that is killed leaves none behind.
+ * Returns 0; -ENOENT when the container is gone, even if a new one has its id; -EBUSY when somebody
+ * else does not come to an end; otherwise -errno. @e is filled.
+ */
+int state_lock(int rootfd, int dirfd, const char *id, unsigned timeout_ms, struct err *e);
+
+/* Write ROOT/ID/@name, which appears or changes by rename. */
+int state_write_file(int dirfd, const char *name, const char *text, size_t len, struct err *e);
 
 int state_load(struct state *s, int dirfd, struct err *e);
 /* Write state.json by rename; what that needs of memory stays in the state's arena. */
@@ -64,16 +75,18 @@ int state_remove(int rootfd, const char *id);
 
 /*
  * Open the container's process.
- * Returns a pidfd; -ESRCH when it is gone (also when its number now is another process's).
+ * Returns a pidfd; -ESRCH when it is gone (also when its number now is another process's);
+ * otherwise -errno.
  */
 int state_open_process(const struct state *s);
 
-/* What the container is doing now. @dirfd: ROOT/ID */
-enum container_status state_status(const struct state *s, int dirfd);
+/* What the container is doing now: enum container_status, or -errno when that cannot be told.
+ * @dirfd: ROOT/ID */
+int state_status(const struct state *s, int dirfd);
 const char *state_status_name(enum container_status status);
 
 /* The start time of process @pid (field 22 of /proc/PID/stat), and whether it is a zombie.
- * Returns 0 or -ESRCH. */
+ * Returns 0; -ESRCH when it is gone; otherwise -errno. */
 int process_start_time(pid_t pid, uint64_t *ret_time, bool *ret_zombie);
 
 /*

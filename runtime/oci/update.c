@@ -267,9 +267,11 @@ static int apply(const struct update *u, struct err *e)
 
 static int update(struct update *u, const struct update_options *opts, struct err *e)
 {
-	enum container_status status = state_status(&u->h.state, u->h.dirfd);
+	int status = handle_status(&u->h, e);
 	int r;
 
+	if (status < 0)
+		return status;
 	if (status == STATUS_STOPPED || status == STATUS_CREATING)
 		return err_set(e, ESRCH, "container %s not running", u->h.state.id);
 	r = read_change(opts, &u->change, e);
@@ -291,6 +293,9 @@ int cmd_update(const struct globals *g, char **args, struct err *e)
 		r = args_count(args, 1, 1, "update [options] ID", e);
 	if (r == 0)
 		r = handle_open(&u.h, g, args[0], e);
+	/* Else its cgroup could come back after a delete, or two updates be mixed. */
+	if (r == 0)
+		r = handle_lock(&u.h, args[0], e);
 	if (r == 0)
 		r = update(&u, &opts, e);
 	free(u.text);
