@@ -212,6 +212,26 @@ class Apt:
             if not file.endswith((".dsc", ".asc"))  # the signed index vouches for each tar by itself
         ]
 
+    def download_closure(self, names, architecture):
+        """Fetch binary packages and all they depend on, nothing they recommend; returns the .deb files.
+
+        Dependencies are those of an empty system: what is "essential" must be named.
+        """
+        self.update()
+        command = ["apt-get", "install", "--no-install-recommends", "-o", f"APT::Architecture={architecture}"]
+        names = [f"{name}:{architecture}" for name in names]
+        # what lies in the archives already would not be listed
+        nowhere = f"Dir::Cache::archives={self.top}/empty.d"
+        listed = self._run(*command, "-o", nowhere, "--print-uris", "-q", *names)
+        files = re.findall(r"(?m)^'[^']+' (\S+\.deb) \d+ ", listed.stdout)
+        if listed.returncode != 0 or not files:
+            raise Error(f"apt cannot install {' '.join(names)}:\n{last_lines(listed.stdout)}")
+        done = self._run(*command, "--download-only", "-y", *names)
+        if done.returncode != 0:
+            raise Error(f"apt could not fetch the packages:\n{last_lines(done.stdout)}")
+        archives = f"{self.top}/cache/archives"
+        return [f"{archives}/{file}" for file in files]
+
     def download(self, uri, path, sha256):
         """Fetch one file with apt's own methods (proxy, credentials, resume); None or what went wrong."""
         result = self._run("/usr/lib/apt/apt-helper", "download-file", uri, path, "SHA256:" + sha256)

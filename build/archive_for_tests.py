@@ -70,9 +70,22 @@ class Archive:
             self.sign(suite, index if suite == "trixie" else "")
         return pool
 
-    def sign(self, suite, sources):
+    def publish_binaries(self, packages):
+        """Binary packages for amd64, {name: its control fields}, and a signed index of them."""
+        index = ""
+        for name, fields in packages.items():
+            file = f"pool/main/{name}_1.0_amd64.deb"
+            data = self.files[file] = f"the file of {name}\n".encode()
+            index += f"Package: {name}\nVersion: 1.0\nArchitecture: amd64\nMaintainer: nobody\n"
+            index += "".join(f"{field}: {value}\n" for field, value in fields.items())
+            index += f"Filename: {file}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n\n"
+        for suite in ("trixie", "trixie-backports", "trixie-security"):
+            self.sign(suite, "", index if suite == "trixie" else "")
+
+    def sign(self, suite, sources, binaries=""):
         parts = {"main/source/Sources": sources.encode()}
         parts.update({f"main/binary-{arch}/Packages": b"" for arch in ("amd64", "arm64")})
+        parts["main/binary-amd64/Packages"] = binaries.encode()
         sums = "".join(f" {hashlib.sha256(d).hexdigest()} {len(d)} {n}\n" for n, d in parts.items())
         release = (
             f"Suite: {suite}\nCodename: {suite}\nArchitectures: amd64 arm64\nComponents: main\n"
