@@ -54,6 +54,24 @@ devices_are_filtered() {
 	return 1
 }
 
+# how many device programs are pinned
+count_programs() {
+	set -- /sys/fs/bpf/sampan-oci/*
+	echo $#
+}
+
+# shellcheck disable=SC2016 # the container's shell expands it
+equal_device_rules_share_a_program() {
+	devices_are_filtered || return 1
+	[ -e /sys/fs/bpf/sampan-oci ] || return 1
+	before=$(count_programs)
+	devices_are_filtered && [ "$(count_programs)" = "$before" ] || return 1
+	config '"devices": [{"allow": false, "access": "rwm"},
+		{"allow": true, "type": "c", "major": 10, "minor": 237, "access": "w"}]' '' sh -c \
+		'mknod /k c 10 237 && ! (: </k) && (: >/k); r=$?; rm -f /k; exit $r'
+	run && [ "$(count_programs)" = $((before + 1)) ]
+}
+
 # shellcheck disable=SC2016 # the container's shell expands it
 everything_is_allowed_when_asked() {
 	config '"devices": [{"allow": true, "access": "rwm"}]' '' sh -c \
@@ -165,6 +183,7 @@ test_that "limits are written to the cgroup" limits_are_written
 test_that "memory is limited" memory_is_limited
 test_that "processes are limited" processes_are_limited
 test_that "devices are filtered" devices_are_filtered
+test_that "equal device rules share a program, others do not" equal_device_rules_share_a_program
 test_that "every device is allowed when asked" everything_is_allowed_when_asked
 test_that "the container lives in its cgroup, which goes with it" it_lives_in_its_cgroup
 test_that "exec enters the cgroup" exec_enters_the_cgroup

@@ -23,6 +23,9 @@
 /* bytes of a statistics file of a cgroup: io.stat has a line of about 100 for each disk */
 #define OCI_STAT_BYTES_MAX (64U << 10)
 
+/* device programs that are kept for the next container: entries of their folder, a few kB each */
+#define OCI_DEVICE_PINS_MAX 64
+
 /* milliseconds that delete --force waits for killed processes to be gone */
 #define OCI_KILL_WAIT_MS 10000
 
