@@ -120,6 +120,12 @@ static int check_terminal(const struct creation *n, bool foreground_run, struct 
 	return 0;
 }
 
+/* The configuration as it was: start, exec and delete must not see what became of the bundle. */
+static int keep_config(const struct creation *n, struct err *e)
+{
+	return state_write_file(n->h.dirfd, "config.json", n->config.file, n->config.file_len, e);
+}
+
 /* The state before there is anything to clean up: `delete --force` then knows what to look for. */
 static int make_state(struct creation *n, struct err *e)
 {
@@ -146,13 +152,9 @@ static int make_state(struct creation *n, struct err *e)
 				       n->cgroup);
 	if (n->cgroup_root >= 0)
 		s->cgroup = n->cgroup;
-	return state_save(s, n->h.dirfd, e);
-}
-
-/* The configuration as it was: start, exec and delete must not see what became of the bundle. */
-static int keep_config(const struct creation *n, struct err *e)
-{
-	return state_write_file(n->h.dirfd, "config.json", n->config.file, n->config.file_len, e);
+	/* Where there is a state its hooks can be looked up. */
+	r = keep_config(n, e);
+	return r < 0 ? r : state_save(s, n->h.dirfd, e);
 }
 
 static int open_seccomp_cache(int rootfd)
@@ -379,8 +381,6 @@ static int create(struct creation *n, bool run_now, int *ret_console, struct err
 {
 	int r = make_state(n, e);
 
-	if (r == 0)
-		r = keep_config(n, e);
 	if (r == 0)
 		r = open_everything(n, run_now, ret_console, e);
 	if (r == 0)

@@ -1,0 +1,99 @@
+"""sampan-oci killed at every boundary: the next `delete --force` removes all that is left."""
+
+import signal
+
+import pytest
+
+from boundary import QUIET, Boundaries, Machine, cases, choose, reap
+from oci_host import NEEDS, hook, user_namespace
+
+pytestmark = NEEDS
+
+
+@pytest.fixture
+def at(oci, tmp_path_factory):
+    with Machine():
+        oci.write("sleep", "1000")
+        yield Boundaries(oci, tmp_path_factory.mktemp("boundary"))
+        oci.call("delete", "--force", "c")
+
+
+def warm_up(at):
+    """What is made once and stays: the state's directory, mount points in the bundle, the cache."""
+    at.create()
+    at.ok("delete", "c")
+    reap()
+    return at.left()
+
+
+def killed(at, case, before):
+    """Every process of the command, at every boundary."""
+    case.prepare(at)
+    calls = at.trace(*case.args)
+    at.ok("delete", "--force", "c")
+    reap()
+    assert at.left() == before
+    for role, own in choose(calls, case).items():
+        quiet = False
+        for call in own:
+            was_quiet, quiet = quiet, call.name in QUIET
+            if was_quiet:
+                continue
+            case.prepare(at)
+            r = at.call(*case.args, role=role, n=call.n, action="kill")
+            try:
+                check_killed(at, case, before, r)
+            except Exception as e:
+                raise AssertionError(f"killed at {r.call or call}: {e}") from e
+
+
+def check_killed(at, case, before, r):
+    """The caller need not wait for anything before it cleans up."""
+    if r.call and r.call.role == 0:
+        assert r.status == 128 + signal.SIGKILL, r
+    at.ok("delete", "--force", "c")
+    reap()
+    left = at.left()
+    assert left == before, {k: v for k, v in left.items() if v != before[k]}
+
+
+@pytest.mark.parametrize("name", cases(""))
+def test_killed_at_every_boundary(at, name):
+    before = warm_up(at)
+    killed(at, cases(at.oci.bundle)[name], before)
+
+
+def test_killed_with_hooks_and_a_user_namespace(at):
+    """With the stages that the plain container has not: maps, hooks on both sides, the pid file."""
+    oci = at.oci
+    oci.config["hooks"] = {
+        kind: hook(oci, kind, "exec cat >/dev/null\n")
+        for kind in ("createRuntime", "createContainer", "poststop")
+    }
+    user_namespace(oci)
+    oci.process["oomScoreAdj"] = 100
+    oci.write()
+    before = warm_up(at)
+    case = cases(oci.bundle)["create"]
+    case.args[1:1] = ["--pid-file", str(at.directory / "pid")]
+    killed(at, case, before)
+
+
+def test_a_dead_process_is_reported_and_leaves_nothing(at):
+    """The runtime lives: it cleans up by itself when the container's process is killed."""
+    before = warm_up(at)
+    case = cases(at.oci.bundle)["create"]
+    calls = at.trace(*case.args)
+    at.ok("delete", "c")
+    reap()
+    seen = 0
+    for call in choose(calls, case)[1]:
+        if call.name not in ("prctl", "recvfrom", "sendto"):
+            continue
+        r = at.call(*case.args, role=1, n=call.n, action="kill")
+        assert r.call and r.status == 1, r
+        assert r.error == "sampan-oci: the container's process died while being made\n"
+        reap()
+        assert at.left() == before
+        seen += 1
+    assert seen > 10
