@@ -7,6 +7,9 @@ ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno
 export ASAN_OPTIONS := handle_segv=2
 
 $(eval $(call variant,check/asan,$(CLANG) $(ASAN_FLAGS),ar))
+# for `make fuzz`: the same, watched by libFuzzer in all of our code and not only in the target
+COVERAGE := -fsanitize=fuzzer-no-link
+$(eval $(call variant,check/fuzz,$(CLANG) $(ASAN_FLAGS) $(COVERAGE),ar))
 $(eval $(call variant,check/gcc,gcc -O2 -D_FORTIFY_SOURCE=2,ar))
 
 UNIT_TESTS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_test.c))
@@ -18,13 +21,15 @@ PY_TEST_FOLDERS := $(filter-out qemu-tests,$(patsubst %/,%,$(sort $(dir $(wildca
 # A test may name linker flags in a line /* LDFLAGS: … */
 own_ldflags = $(shell sed -n 's|^/\* LDFLAGS: \(.*\) \*/$$|\1|p' $1)
 
+# $(call test_program,NAME,VARIANT,FLAGS,LIBRARIES)
 define test_program
-$(CHECK)/asan/$1: $(CHECK)/asan/$1.o $(call archives_of,check/asan,$(patsubst %/,%,$(dir $1)))
-	$$(Q)$(CLANG) $(ASAN_FLAGS) $2 $$(call own_ldflags,$1.c) -o $$@ $$^ \
-		$(call ldlibs_of,$(patsubst %/,%,$(dir $1))) $3
+$(CHECK)/$2/$1: $(CHECK)/$2/$1.o $(call archives_of,check/$2,$(patsubst %/,%,$(dir $1)))
+	$$(Q)$(CLANG) $(ASAN_FLAGS) $3 $$(call own_ldflags,$1.c) -o $$@ $$^ \
+		$(call ldlibs_of,$(patsubst %/,%,$(dir $1))) $4
 endef
-$(foreach t,$(basename $(call in_folders,*_test.c)),$(eval $(call test_program,$t,,-lcmocka)))
-$(foreach t,$(basename $(call in_folders,*_fuzz.c)),$(eval $(call test_program,$t,-fsanitize=fuzzer)))
+$(foreach t,$(basename $(call in_folders,*_test.c)),$(eval $(call test_program,$t,asan,,-lcmocka)))
+$(foreach t,$(basename $(call in_folders,*_fuzz.c)),$(foreach v,asan fuzz,\
+	$(eval $(call test_program,$t,$v,-fsanitize=fuzzer))))
 
 # init and sampan for init's tests, which run them as a child subreaper
 $(eval $(call program,check/asan,$(CHECK)/asan/bin/init,init,$(CLANG) $(ASAN_FLAGS)))
@@ -90,7 +95,10 @@ run-checks: $(UNIT_TESTS:=.ok) $(FUZZERS:=.ok) $(CHECK)/gcc.ok $(CHECK)/no-alloc
 	$(patsubst %,$(CHECK)/python/%.ok,$(PY_TEST_FOLDERS)) $(REPRODUCIBLE) check-shell check-kernel-config
 
 # make fuzz FUZZ=runtime/image/reference SECONDS=60: look for new inputs, starting from the stored ones
+# and from what earlier searches found in out/check/fuzz/NAME_found
 SECONDS ?= 60
-fuzz: $(CHECK)/asan/$(FUZZ)_fuzz
-	$(CHECK)/asan/$(FUZZ)_fuzz -max_total_time=$(SECONDS) -max_len=65536 \
-		-artifact_prefix=$(CHECK)/asan/ $(FUZZ)_fuzz_inputs
+FOUND := $(CHECK)/fuzz/$(FUZZ)_found
+fuzz: $(CHECK)/fuzz/$(FUZZ)_fuzz
+	$(Q)mkdir -p $(FOUND)
+	$< -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -artifact_prefix=$(FUZZ)_fuzz_inputs/ \
+		$(FOUND) $(FUZZ)_fuzz_inputs

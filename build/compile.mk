@@ -20,9 +20,10 @@ in_folders = $(sort $(foreach f,$(FOLDERS),$(wildcard $f/$1)))
 uses_yyjson = $(filter lib/util runtime/oci runtime/image runtime/cli,$1)
 ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/image,$1),-larchive -lmbedcrypto)
 
-# The archives that the programs and tests of folder $2 are linked with, in variant $1.
+# The archives that the programs and tests of folder $2 are linked with, in variant $1. For fuzzing it
+# is our own code that is watched; yyjson would take minutes to compile that way.
 archives_of = $(foreach f,$2 $(call libs_of,$2),out/$1/$f.a) \
-	$(if $(call uses_yyjson,$2),out/$1/yyjson.o)
+	$(if $(call uses_yyjson,$2),out/$(patsubst check/fuzz,check/asan,$1)/yyjson.o)
 
 # yyjson has no package in Debian 12; two files need no library.
 YYJSON := out/host/yyjson/src

@@ -1,7 +1,7 @@
 """The runtime held, killed or failed at each of its system calls, and what is there afterwards.
 
-guest_test_failure/boundary.c does it. Calls are counted per process, so a loop to the last one meets
-every state that the runtime can leave behind."""
+guest_test_failure/boundary.c does it. Calls are counted per process, so a loop to the last one
+meets every state that the runtime can leave behind."""
 
 import ctypes
 import dataclasses
@@ -218,8 +218,8 @@ def cases(bundle):
 QUIET = {
     "arch_prctl", "brk", "capget", "faccessat", "faccessat2", "fcntl", "fstat", "fstatfs", "getcwd",
     "getpid", "getuid", "geteuid", "ioctl", "lseek", "mmap", "munmap", "newfstatat", "prctl",
-    "read", "readlink", "readlinkat", "rt_sigaction", "rt_sigprocmask", "set_tid_address", "stat", "statx",
-    "umask",
+    "read", "readlink", "readlinkat", "rt_sigaction", "rt_sigprocmask", "set_tid_address", "stat",
+    "statx", "umask",
 }
 
 

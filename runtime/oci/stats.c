@@ -155,6 +155,7 @@ static void add_set(struct collect *c, yyjson_mut_val *obj, const char *key, con
 {
 	yyjson_mut_val *list;
 	char *save = NULL;
+	uint64_t next = 0;
 
 	if (!read_file(c, file))
 		return;
@@ -170,8 +171,9 @@ static void add_set(struct collect *c, yyjson_mut_val *obj, const char *key, con
 		if (!range[len] || num_parse_u64(range + len + 1, strlen(range + len + 1),
 					   UINT16_MAX, &to) < 0)
 			to = from;
-		for (uint64_t n = from; n <= to; n++)
-			yyjson_mut_arr_add_uint(c->doc, list, n);
+		/* The kernel lists them in order: no set is larger than its last number. */
+		for (next = from < next ? next : from; next <= to; next++)
+			yyjson_mut_arr_add_uint(c->doc, list, next);
 	}
 }
 
