@@ -35,4 +35,10 @@
 /* lines of uid_map or gid_map: the kernel's limit since 4.15 */
 #define OCI_ID_MAPS_MAX 340
 
+/* directories below each other that tmpcopyup copies: three descriptors and a listing each */
+#define OCI_COPYUP_DEPTH_MAX 128
+
+/* files with more than one name that tmpcopyup copies: each is looked for among those before it */
+#define OCI_COPYUP_LINKED_MAX 16384
+
 #endif

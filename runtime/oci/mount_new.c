@@ -156,7 +156,7 @@ int mount_new(const struct config_mount *m, size_t i, int covered, struct err *e
 {
 	AUTO_CLOSE int fs = sys_fsopen(fs_type(m), FSOPEN_CLOEXEC);
 	const struct mount_options *o = &m->options;
-	uint64_t attrs = (o->top.set & ~o->all.clear) | o->all.set;
+	uint64_t attrs = mount_attributes(o);
 	int fd;
 	int r;
 

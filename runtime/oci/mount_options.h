@@ -39,6 +39,12 @@ struct mount_options {
 int mount_options_parse(struct arena *arena, const struct json_strv *words,
 	struct mount_options *ret, size_t *ret_bad);
 
+/* What a new mount, with none below it, has of its attributes, as fsmount(2) takes them. */
+static inline uint64_t mount_attributes(const struct mount_options *o)
+{
+	return (o->top.set & ~o->all.clear) | o->all.set;
+}
+
 /*
  * Look up a propagation word: "private", "rslave", …
  * Returns 0 with MS_* and whether it is recursive; -EINVAL.

@@ -4,6 +4,7 @@
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
 #include "runtime/oci/idmap.h"
+#include "runtime/oci/tmpcopyup.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -178,9 +179,14 @@ static int open_new(const struct config_mount *m, size_t i, int covered, struct 
 
 	if (fd < 0)
 		return TAKE_FD(fd);
+	if (m->options.tmpcopyup) {
+		r = covered < 0 ? 0 : tmpcopyup(m, i, covered, fd, e);
+		if (r < 0)
+			return r;
+		rest.top.set = mount_attributes(&m->options) & MOUNT_ATTR_RDONLY;
+	}
 	r = mount_apply(fd, &rest);
-	return r < 0 ? err_set(e, -r, "mounts[%zu].options: propagation: %s", i, strerror(-r))
-		     : TAKE_FD(fd);
+	return r < 0 ? err_set(e, -r, "mounts[%zu].options: %s", i, strerror(-r)) : TAKE_FD(fd);
 }
 
 /* What is to be mounted, detached. */
