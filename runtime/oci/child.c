@@ -11,6 +11,7 @@
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/namespaces.h"
 #include "runtime/oci/sync.h"
+#include "runtime/oci/sysctl.h"
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -84,24 +84,6 @@ static int stage_keyring(struct child *ch, struct err *e)
 	return 0;
 }
 
-static int write_sysctl(int host_proc, const struct config_pair *p)
-{
-	char path[256] = "sys/";
-	size_t len = strlen(path);
-	AUTO_CLOSE int fd = -1;
-
-	/* Dots separate; a name with slashes keeps its dots (an interface called eth0.5). */
-	for (const char *s = p->key; *s && len < sizeof(path) - 1; s++)
-		path[len++] = *s == '.' && !strchr(p->key, '/') ? '/' : *s;
-	path[len] = '\0';
-	/* The runtime's own /proc, opened before there was a container: nothing of the image's can
-	 * redirect the write. Which namespace it acts on is decided by who writes. */
-	fd = path_open_in_root(host_proc, path, O_WRONLY, 0);
-	if (fd < 0)
-		return fd;
-	return io_write_all(fd, p->value, strlen(p->value));
-}
-
 static int bring_up_loopback(struct err *e)
 {
 	AUTO_CLOSE int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -117,6 +99,7 @@ static int bring_up_loopback(struct err *e)
 static int stage_settings(struct child *ch, struct err *e)
 {
 	const struct config *cfg = ch->c->config;
+	int r;
 
 	if (cfg->hostname && cfg->hostname[0] &&
 		sethostname(cfg->hostname, strlen(cfg->hostname)) < 0)
@@ -124,13 +107,9 @@ static int stage_settings(struct child *ch, struct err *e)
 	if (cfg->domainname && cfg->domainname[0] &&
 		setdomainname(cfg->domainname, strlen(cfg->domainname)) < 0)
 		return err_set(e, errno, "domainname: %s: %s", cfg->domainname, strerror(errno));
-	for (size_t i = 0; i < cfg->sysctl.n; i++) {
-		int r = write_sysctl(ch->c->host_proc, &cfg->sysctl.v[i]);
-
-		if (r < 0)
-			return err_set(
-				e, -r, "linux.sysctl.%s: %s", cfg->sysctl.v[i].key, strerror(-r));
-	}
+	r = sysctl_apply(cfg, ch->c->host_proc, e);
+	if (r < 0)
+		return r;
 	if (cfg->ns[NS_NET].given && !cfg->ns[NS_NET].path)
 		return bring_up_loopback(e);
 	return 0;
@@ -181,7 +160,7 @@ static int stage_terminal(struct child *ch, struct err *e)
 }
 
 static int run_own_hooks(
-	struct child *ch, enum hook_kind kind, enum container_status status, struct err *e)
+	struct child *ch, enum hook_kind kind, int cwd, enum container_status status, struct err *e)
 {
 	const struct config_hooks *hooks = &ch->c->config->hooks[kind];
 	size_t len = 0;
@@ -192,7 +171,8 @@ static int run_own_hooks(
 		return 0;
 	ch->c->state->pid.v = ch->host_pid;
 	text = state_print(ch->c->state, status, false, &len);
-	r = text ? hooks_run(hooks, kind, text, len, e) : err_set(e, ENOMEM, "out of memory");
+	r = text ? hooks_run(hooks, kind, cwd, text, len, e)
+		 : err_set(e, ENOMEM, "hooks: out of memory");
 	free(text);
 	return r;
 }
@@ -210,7 +190,7 @@ static int stage_hooks(struct child *ch, struct err *e)
 		if (r != SYNC_HOOKED)
 			return r < 0 ? r : err_set(e, EPIPE, "the runtime is gone");
 	}
-	return run_own_hooks(ch, HOOK_CREATE_CONTAINER, STATUS_CREATING, e);
+	return run_own_hooks(ch, HOOK_CREATE_CONTAINER, ch->rootfs.root, STATUS_CREATING, e);
 }
 
 static int stage_masks(struct child *ch, struct err *e)
@@ -271,8 +251,8 @@ static int stage_ready(struct child *ch, struct err *e)
 static int stage_start(struct child *ch, struct err *e)
 {
 	const struct container *c = ch->c;
-	const char *domain = c->config->personality_domain;
 	const struct process_final final = {
+		.config = c->config,
 		.process = &c->config->process,
 		.path = ch->program,
 		.filter = &c->filter,
@@ -280,11 +260,8 @@ static int stage_start(struct child *ch, struct err *e)
 		.listen_fds = c->listen_fds,
 		.host_proc = c->host_proc,
 		.nofile = &c->nofile,
-		.personality = !domain				? UINT64_MAX
-			       : strcmp(domain, "LINUX32") == 0 ? PER_LINUX32
-								: PER_LINUX,
 	};
-	int r = run_own_hooks(ch, HOOK_START_CONTAINER, STATUS_CREATED, e);
+	int r = run_own_hooks(ch, HOOK_START_CONTAINER, -1, STATUS_CREATED, e);
 
 	return r < 0 ? r : process_execute(&final, &ch->c->sync, e);
 }

@@ -69,7 +69,8 @@ int handle_cgroup(const struct handle *h);
 /* Check the number of words and that there are no more. */
 int args_count(char **args, int min, int max, const char *usage, struct err *e);
 
-/* Run the hooks of one kind with the container's stored configuration. */
+/* Run the hooks of one kind with the container's stored configuration. Those that fail are an
+ * error, but with poststop warnings. */
 int run_stored_hooks(
 	const struct handle *h, enum hook_kind kind, enum container_status status, struct err *e);
 

@@ -183,8 +183,14 @@ static int read_annotations(const struct json_at *at, void *out, struct err *e)
 	struct config *c = out;
 	struct config_pairs pairs;
 
+	int r = config_read_pairs(at, &pairs, e);
+
 	c->annotations = at->val;
-	return config_read_pairs(at, &pairs, e);
+	for (size_t i = 0; r == 0 && i < pairs.n; i++) {
+		if (pairs.v[i].key[0] == '\0')
+			return json_err(at, EINVAL, e, "a key must not be empty");
+	}
+	return r;
 }
 
 int config_read_pairs(const struct json_at *at, struct config_pairs *ret, struct err *e)

@@ -75,9 +75,14 @@ struct config_rlimit {
 	struct json_opt_u64 hard;
 };
 
+/* names of unknown capabilities that are kept to be warned of; the rest is dropped in silence */
+#define CONFIG_UNKNOWN_CAPS_MAX 16
+
 /* Bit n is capability number n. */
 struct config_caps {
 	bool given;
+	const char *unknown[CONFIG_UNKNOWN_CAPS_MAX];
+	size_t n_unknown;
 	uint64_t bounding;
 	uint64_t effective;
 	uint64_t inheritable;
@@ -95,6 +100,13 @@ struct config_scheduler {
 	struct json_opt_u64 runtime;
 	struct json_opt_u64 deadline;
 	struct json_opt_u64 period;
+};
+
+struct config_memory_policy {
+	bool given;
+	const char *mode_name;
+	const char *nodes;
+	uint64_t mode; /* MPOL_*, with the flags */
 };
 
 struct config_process {
@@ -122,7 +134,9 @@ struct config_process {
 	int32_t io_priority;
 	const char *apparmor_profile;
 	const char *selinux_label;
-	bool exec_cpu_affinity;
+	const char *affinity_initial; /* "": none */
+	const char *affinity_final;
+	bool affinity_given;
 };
 
 struct config_device {
@@ -296,7 +310,7 @@ struct config {
 	struct config_time_offset monotonic;
 	bool net_devices;
 	bool intel_rdt;
-	bool memory_policy;
+	struct config_memory_policy memory_policy;
 };
 
 /*
@@ -339,7 +353,19 @@ int config_read_resources(const struct json_at *at, void *config, struct err *e)
 int config_read_seccomp(const struct json_at *at, void *config, struct err *e);
 int config_read_process(const struct json_at *at, void *process, struct err *e);
 int config_read_id_maps(const struct json_at *at, struct config_id_maps *maps, struct err *e);
+int config_read_scheduler(const struct json_at *at, void *process, struct err *e);
+int config_read_io_priority(const struct json_at *at, void *process, struct err *e);
+int config_read_affinity(const struct json_at *at, void *process, struct err *e);
+int config_read_memory_policy(const struct json_at *at, void *config, struct err *e);
 int config_read_pairs(const struct json_at *at, struct config_pairs *ret, struct err *e);
+
+struct config_word {
+	const char *name;
+	uint64_t value;
+};
+
+/* Returns 0 or -EINVAL. */
+int config_find_word(const struct config_word *words, size_t n, const char *name, uint64_t *ret);
 
 #define FIELDS(table) table, sizeof(table) / sizeof((table)[0])
 

@@ -1,5 +1,5 @@
 #include "runtime/oci/config.h"
-#include "runtime/oci/names.h"
+#include "runtime/oci/sysctl.h"
 
 #include <linux/mount.h>
 #include <string.h>
@@ -91,41 +91,6 @@ static int check_namespaces(const struct config *c, struct err *e)
 	return bad ? err_set(e, EINVAL, "%s", bad) : 0;
 }
 
-/* A sysctl may only touch what one of the container's own namespaces holds. */
-static int check_sysctl(const struct config *c, struct err *e)
-{
-	static const struct {
-		const char *prefix;
-		enum ns_type ns;
-	} owners[] = {
-		{"net.", NS_NET},
-		{"fs.mqueue.", NS_IPC},
-		{"kernel.msg", NS_IPC},
-		{"kernel.sem", NS_IPC},
-		{"kernel.shm", NS_IPC},
-		{"kernel.domainname", NS_UTS},
-		{"kernel.hostname", NS_UTS},
-		{"user.", NS_USER},
-	};
-
-	for (size_t i = 0; i < c->sysctl.n; i++) {
-		const char *key = c->sysctl.v[i].key;
-		int owner = -1;
-
-		for (size_t k = 0; k < sizeof(owners) / sizeof(owners[0]); k++) {
-			if (strncmp(key, owners[k].prefix, strlen(owners[k].prefix)) == 0)
-				owner = (int)owners[k].ns;
-		}
-		if (owner < 0)
-			return err_set(e, EINVAL, "linux.sysctl.%s: belongs to no namespace", key);
-		if (!c->ns[owner].given)
-			return err_set(e, EINVAL,
-				"linux.sysctl.%s: needs a %s namespace, else it is the host's", key,
-				name_of_ns((enum ns_type)owner));
-	}
-	return 0;
-}
-
 int config_check_process(const struct config_process *p, const char *path, struct err *e)
 {
 	if (!given(p->cwd) || p->cwd[0] != '/')
@@ -139,14 +104,6 @@ int config_check_process(const struct config_process *p, const char *path, struc
 	}
 	if (given(p->selinux_label))
 		return err_set(e, ENOTSUP, "%s.selinuxLabel: SELinux is not available", path);
-	if (p->exec_cpu_affinity)
-		return err_set(e, ENOTSUP, "%s.execCPUAffinity: is not supported", path);
-	if (p->caps.given && (p->caps.ambient & ~(p->caps.permitted & p->caps.inheritable)))
-		return err_set(e, EINVAL,
-			"%s.capabilities.ambient: each must be permitted and inheritable", path);
-	if (p->caps.given && (p->caps.effective & ~p->caps.permitted))
-		return err_set(
-			e, EINVAL, "%s.capabilities.effective: each must be permitted", path);
 	return 0;
 }
 
@@ -170,7 +127,7 @@ int config_check(const struct config *c, struct err *e)
 	if (r == 0)
 		r = config_check_resources(&c->resources, e);
 	if (r == 0)
-		r = check_sysctl(c, e);
+		r = sysctl_check(c, e);
 	if (r < 0)
 		return r;
 	if (given(c->mount_label))
@@ -179,8 +136,6 @@ int config_check(const struct config *c, struct err *e)
 		return err_set(e, ENOTSUP, "linux.netDevices: is not supported");
 	if (c->intel_rdt)
 		return err_set(e, ENOTSUP, "linux.intelRdt: is not supported");
-	if (c->memory_policy)
-		return err_set(e, ENOTSUP, "linux.memoryPolicy: is not supported");
 	if (given(c->seccomp.listener_path))
 		return err_set(e, ENOTSUP, "linux.seccomp.listenerPath: is not supported");
 	return 0;

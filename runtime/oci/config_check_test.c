@@ -74,10 +74,6 @@ static void what_is_missing_is_named(void **state)
 		 "\"linux\":{}}",
 			"process.env[1]: expected NAME=value"},
 		{"{\"ociVersion\":\"1.0.0\"," ROOT
-		 ",\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"capabilities\":{\"ambient\":["
-		 "\"CAP_KILL\"]}},\"linux\":{}}",
-			"process.capabilities.ambient: "},
-		{"{\"ociVersion\":\"1.0.0\"," ROOT
 		 ",\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"selinuxLabel\":\"x\"},"
 		 "\"linux\":{}}",
 			"process.selinuxLabel: "},

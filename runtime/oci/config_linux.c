@@ -234,15 +234,6 @@ static int note_rdt(const struct json_at *at, void *out, struct err *e)
 	return 0;
 }
 
-static int note_memory_policy(const struct json_at *at, void *out, struct err *e)
-{
-	struct config *c = out;
-
-	(void)e;
-	c->memory_policy = yyjson_obj_size(at->val) > 0;
-	return 0;
-}
-
 static const struct json_field linux_fields[] = {
 	{"namespaces", JSON_ARRAY, read_namespaces, 0, 0},
 	{"uidMappings", JSON_ARRAY, read_uid_maps, 0, 0},
@@ -260,7 +251,7 @@ static const struct json_field linux_fields[] = {
 	{"mountLabel", JSON_STR, NULL, AT(mount_label), 0},
 	{"personality", JSON_OBJECT, read_personality, 0, 0},
 	{"intelRdt", JSON_OBJECT, note_rdt, 0, 0},
-	{"memoryPolicy", JSON_OBJECT, note_memory_policy, 0, 0},
+	{"memoryPolicy", JSON_OBJECT, config_read_memory_policy, 0, 0},
 };
 
 int config_read_linux(const struct json_at *at, void *config, struct err *e)

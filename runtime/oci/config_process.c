@@ -2,29 +2,9 @@
 #include "runtime/oci/names.h"
 
 #include <limits.h>
-#include <linux/sched.h>
 #include <string.h>
 
 #define AT(member) offsetof(struct config_process, member)
-
-/* linux/ioprio.h is not in every libc's headers; the numbers are ABI. */
-enum { IO_CLASS_RT = 1, IO_CLASS_BE = 2, IO_CLASS_IDLE = 3, IO_PRIORITY_MAX = 7 };
-
-struct word {
-	const char *name;
-	uint64_t value;
-};
-
-static int find_word(const struct word *words, size_t n, const char *name, uint64_t *ret)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(words[i].name, name) == 0) {
-			*ret = words[i].value;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
 
 static const struct json_field console_fields[] = {
 	{"height", JSON_OPT_U64, NULL, AT(rows), JSON_REQUIRED},
@@ -81,13 +61,24 @@ static int read_user(const struct json_at *at, void *out, struct err *e)
 }
 
 /* Which of the five sets: @offset of the uint64_t in struct config_caps, by the array's key. */
-static const struct word cap_sets[] = {
+static const struct config_word cap_sets[] = {
 	{"bounding", offsetof(struct config_caps, bounding)},
 	{"effective", offsetof(struct config_caps, effective)},
 	{"inheritable", offsetof(struct config_caps, inheritable)},
 	{"permitted", offsetof(struct config_caps, permitted)},
 	{"ambient", offsetof(struct config_caps, ambient)},
 };
+
+/* A name stands in several sets, and is told once. */
+static void note_unknown(struct config_caps *caps, const char *name)
+{
+	for (size_t i = 0; i < caps->n_unknown; i++) {
+		if (strcmp(caps->unknown[i], name) == 0)
+			return;
+	}
+	if (caps->n_unknown < CONFIG_UNKNOWN_CAPS_MAX)
+		caps->unknown[caps->n_unknown++] = name;
+}
 
 static int read_cap_set(const struct json_at *at, void *out, struct err *e)
 {
@@ -96,16 +87,16 @@ static int read_cap_set(const struct json_at *at, void *out, struct err *e)
 	uint64_t set = 0;
 	int r = json_strv(at, &names, e);
 
+	/* The spec has a runtime warn of what it does not know, and go on. */
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		struct json_at item = {
-			.val = yyjson_arr_get(at->val, i), .up = at, .index = i, .ctx = at->ctx};
 		int cap = name_cap(names.v[i]);
 
 		if (cap < 0)
-			return json_err(&item, EINVAL, e, "unknown capability \"%s\"", names.v[i]);
-		set |= 1ULL << cap;
+			note_unknown(out, names.v[i]);
+		else
+			set |= 1ULL << cap;
 	}
-	if (r == 0 && find_word(FIELDS(cap_sets), at->key, &offset) == 0)
+	if (r == 0 && config_find_word(FIELDS(cap_sets), at->key, &offset) == 0)
 		memcpy((char *)out + offset, &set, sizeof(set));
 	return r;
 }
@@ -181,116 +172,6 @@ static int check_oom(const struct json_at *at, void *out, struct err *e)
 	return 0;
 }
 
-static const struct word policies[] = {
-	{"SCHED_OTHER", 0},
-	{"SCHED_FIFO", 1},
-	{"SCHED_RR", 2},
-	{"SCHED_BATCH", 3},
-	{"SCHED_ISO", 4},
-	{"SCHED_IDLE", 5},
-	{"SCHED_DEADLINE", 6},
-};
-
-static const struct word scheduler_flags[] = {
-	{"SCHED_FLAG_RESET_ON_FORK", SCHED_FLAG_RESET_ON_FORK},
-	{"SCHED_FLAG_RECLAIM", SCHED_FLAG_RECLAIM},
-	{"SCHED_FLAG_DL_OVERRUN", SCHED_FLAG_DL_OVERRUN},
-	{"SCHED_FLAG_KEEP_POLICY", SCHED_FLAG_KEEP_POLICY},
-	{"SCHED_FLAG_KEEP_PARAMS", SCHED_FLAG_KEEP_PARAMS},
-	{"SCHED_FLAG_UTIL_CLAMP_MIN", SCHED_FLAG_UTIL_CLAMP_MIN},
-	{"SCHED_FLAG_UTIL_CLAMP_MAX", SCHED_FLAG_UTIL_CLAMP_MAX},
-};
-
-static int check_policy(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_scheduler *s = out;
-	uint64_t policy = 0;
-
-	if (find_word(FIELDS(policies), s->policy_name, &policy) < 0)
-		return json_err(at, EINVAL, e, "unknown policy \"%s\"", s->policy_name);
-	s->policy = (uint32_t)policy;
-	return 0;
-}
-
-static int read_scheduler_flags(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_scheduler *s = out;
-	struct json_strv names = {0};
-	int r = json_strv(at, &names, e);
-
-	for (size_t i = 0; r == 0 && i < names.n; i++) {
-		uint64_t flag = 0;
-
-		r = find_word(FIELDS(scheduler_flags), names.v[i], &flag);
-		if (r < 0)
-			return json_err(at, EINVAL, e, "unknown flag \"%s\"", names.v[i]);
-		s->flags |= flag;
-	}
-	return r;
-}
-
-#define SCHED_AT(member) offsetof(struct config_scheduler, member)
-
-static const struct json_field scheduler_fields[] = {
-	{"policy", JSON_STR, check_policy, SCHED_AT(policy_name), JSON_REQUIRED},
-	{"nice", JSON_I32, NULL, SCHED_AT(nice), 0},
-	{"priority", JSON_I32, NULL, SCHED_AT(priority), 0},
-	{"flags", JSON_ARRAY, read_scheduler_flags, 0, 0},
-	{"runtime", JSON_OPT_U64, NULL, SCHED_AT(runtime), 0},
-	{"deadline", JSON_OPT_U64, NULL, SCHED_AT(deadline), 0},
-	{"period", JSON_OPT_U64, NULL, SCHED_AT(period), 0},
-};
-
-static int read_scheduler(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_process *p = out;
-
-	p->scheduler.given = true;
-	return json_object(at, FIELDS(scheduler_fields), &p->scheduler, e);
-}
-
-static const struct word io_classes[] = {
-	{"IOPRIO_CLASS_RT", IO_CLASS_RT},
-	{"IOPRIO_CLASS_BE", IO_CLASS_BE},
-	{"IOPRIO_CLASS_IDLE", IO_CLASS_IDLE},
-};
-
-static int check_io_class(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_process *p = out;
-	uint64_t class = 0;
-
-	if (find_word(FIELDS(io_classes), p->io_class_name, &class) < 0)
-		return json_err(at, EINVAL, e, "unknown class \"%s\"", p->io_class_name);
-	p->io_class = (int)class;
-	return 0;
-}
-
-static const struct json_field io_fields[] = {
-	{"class", JSON_STR, check_io_class, AT(io_class_name), JSON_REQUIRED},
-	{"priority", JSON_I32, NULL, AT(io_priority), 0},
-};
-
-static int read_io_priority(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_process *p = out;
-	int r = json_object(at, FIELDS(io_fields), out, e);
-
-	p->io_priority_given = true;
-	if (r == 0 && (p->io_priority < 0 || p->io_priority > IO_PRIORITY_MAX))
-		return json_err(at, ERANGE, e, "priority: expected 0 to %d", IO_PRIORITY_MAX);
-	return r;
-}
-
-static int read_affinity(const struct json_at *at, void *out, struct err *e)
-{
-	struct config_process *p = out;
-
-	(void)e;
-	p->exec_cpu_affinity = yyjson_obj_size(at->val) > 0;
-	return 0;
-}
-
 static const struct json_field process_fields[] = {
 	{"terminal", JSON_BOOL, NULL, AT(terminal), 0},
 	{"consoleSize", JSON_OBJECT, read_console_size, 0, 0},
@@ -303,11 +184,11 @@ static const struct json_field process_fields[] = {
 	{"rlimits", JSON_ARRAY, read_rlimits, 0, 0},
 	{"noNewPrivileges", JSON_BOOL, NULL, AT(no_new_privs), 0},
 	{"oomScoreAdj", JSON_OPT_I64, check_oom, AT(oom_score_adj), 0},
-	{"scheduler", JSON_OBJECT, read_scheduler, 0, 0},
-	{"ioPriority", JSON_OBJECT, read_io_priority, 0, 0},
+	{"scheduler", JSON_OBJECT, config_read_scheduler, 0, 0},
+	{"ioPriority", JSON_OBJECT, config_read_io_priority, 0, 0},
 	{"apparmorProfile", JSON_STR, NULL, AT(apparmor_profile), 0},
 	{"selinuxLabel", JSON_STR, NULL, AT(selinux_label), 0},
-	{"execCPUAffinity", JSON_OBJECT, read_affinity, 0, 0},
+	{"execCPUAffinity", JSON_OBJECT, config_read_affinity, 0, 0},
 };
 
 int config_read_process(const struct json_at *at, void *process, struct err *e)

@@ -104,14 +104,14 @@ int process_raise_limits(pid_t pid, const struct config_process *p, struct err *
 int process_prepare(const struct config_process *p, const char **ret_path, struct err *e);
 
 struct process_final {
-	const struct config_process *process;
-	const char *path; /* from process_prepare */
+	const struct config *config;
+	const struct config_process *process; /* its own, or that of exec */
+	const char *path;		      /* from process_prepare */
 	const struct seccomp_filter *filter;
 	unsigned preserve_fds;
 	unsigned listen_fds;
 	int host_proc;
 	const struct rlimit *nofile;
-	uint64_t personality; /* UINT64_MAX: as it is */
 };
 
 int process_execute(const struct process_final *f, int *keep, struct err *e);

@@ -5,6 +5,7 @@
 #include "lib/base/io.h"
 #include "lib/base/sys.h"
 #include "runtime/oci/cgroup.h"
+#include "runtime/oci/hooks.h"
 #include "runtime/oci/names.h"
 #include "runtime/oci/sync.h"
 
@@ -54,16 +55,17 @@ int cmd_start(const struct globals *g, char **args, struct err *e)
 
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
-	if (r == 0)
-		r = start_process(&h, e);
 	if (r < 0)
 		return r;
-	(void)unlinkat(h.dirfd, "start", 0);
-	if (!h.state.has_poststart)
-		return 0;
-	r = run_stored_hooks(&h, HOOK_POSTSTART, STATUS_RUNNING, e);
-	/* As runc: a container whose set-up did not finish does not run. */
-	if (r < 0 && container_destroy(&h, args[0], &why) < 0 && why.code != ENOENT)
+	r = start_process(&h, e);
+	if (r == 0) {
+		(void)unlinkat(h.dirfd, "start", 0);
+		if (h.state.has_poststart)
+			r = run_stored_hooks(&h, HOOK_POSTSTART, STATUS_RUNNING, e);
+	}
+	/* The spec: when a hook of startContainer or poststart fails, the container is deleted. */
+	if (r < 0 && hooks_failed(e) && container_destroy(&h, args[0], &why) < 0 &&
+		why.code != ENOENT)
 		oci_warn("%s", why.msg);
 	return r;
 }

@@ -64,7 +64,6 @@ struct creation {
 	char created[40];
 	pid_t pid;
 	int pidfd;
-	bool hooks_ran;
 	bool wrote_pid_file;
 	sigset_t forwarded;
 };
@@ -332,12 +331,12 @@ static int run_host_hooks(struct creation *n, struct err *e)
 	char *text = state_print(&n->h.state, STATUS_CREATING, false, &len);
 	int r = text ? 0 : err_set(e, ENOMEM, "hooks: out of memory");
 
-	n->hooks_ran = true;
-	if (r == 0)
-		r = hooks_run(&n->config.hooks[HOOK_PRESTART], HOOK_PRESTART, text, len, e);
 	if (r == 0)
 		r = hooks_run(
-			&n->config.hooks[HOOK_CREATE_RUNTIME], HOOK_CREATE_RUNTIME, text, len, e);
+			&n->config.hooks[HOOK_PRESTART], HOOK_PRESTART, n->bundlefd, text, len, e);
+	if (r == 0)
+		r = hooks_run(&n->config.hooks[HOOK_CREATE_RUNTIME], HOOK_CREATE_RUNTIME,
+			n->bundlefd, text, len, e);
 	free(text);
 	return r < 0 ? r : send_if_alive(n, SYNC_HOOKED, 0, e);
 }
@@ -408,7 +407,8 @@ static void undo(struct creation *n, const char *id)
 	/* One that exists already is somebody else's. */
 	if (n->h.dirfd < 0)
 		return;
-	n->h.state.has_poststop &= n->hooks_ran;
+	/* Without a process no other hook ran that these could be the end of. */
+	n->h.state.has_poststop &= n->pid != 0;
 	(void)container_destroy(&n->h, id, &ignored);
 	if (n->wrote_pid_file)
 		(void)unlink(n->opts->pid_file);
@@ -516,7 +516,6 @@ int cmd_run(const struct globals *g, char **args, struct err *e)
 	if (r == 0 && n.h.state.has_poststart)
 		r = run_stored_hooks(&n.h, HOOK_POSTSTART, STATUS_RUNNING, e);
 	if (r < 0) {
-		n.hooks_ran = true;
 		undo(&n, args[0]);
 		return r;
 	}

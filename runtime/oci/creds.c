@@ -71,27 +71,38 @@ int creds_set_ids(const struct config_process *p, struct err *e)
 	return r < 0 ? err_set(e, -r, "process.user: keep capabilities: %s", strerror(-r)) : 0;
 }
 
-uint64_t creds_not_grantable(const struct config_caps *caps)
+struct config_caps creds_fit(const struct config_caps *wanted, uint64_t have)
 {
-	const uint64_t wanted = caps->bounding | caps->permitted | caps->effective |
-				caps->inheritable | caps->ambient;
+	struct config_caps fit = *wanted;
+
+	fit.bounding &= have;
+	fit.permitted &= have;
+	fit.effective &= fit.permitted;
+	fit.inheritable &= fit.bounding;
+	fit.ambient &= fit.permitted & fit.inheritable;
+	return fit;
+}
+
+uint64_t creds_own(void)
+{
 	uint64_t have = 0;
 
-	return get_permitted(&have) < 0 ? 0 : wanted & ~have;
+	return get_permitted(&have) < 0 ? UINT64_MAX : have;
 }
 
 int creds_set_caps(const struct config_caps *caps, struct err *e)
 {
+	struct config_caps fit;
 	uint64_t have = 0;
 	int r = get_permitted(&have);
 
+	fit = creds_fit(caps, have);
 	if (r == 0)
-		r = set_caps(
-			caps->effective & have, caps->permitted & have, caps->inheritable & have);
+		r = set_caps(fit.effective, fit.permitted, fit.inheritable);
 	if (r < 0)
 		return err_set(e, -r, "process.capabilities: %s", strerror(-r));
 	for (int cap = 0; cap < CAP_NAMES_N; cap++) {
-		if (!(caps->ambient & have & 1ULL << cap))
+		if (!(fit.ambient & 1ULL << cap))
 			continue;
 		if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0) < 0)
 			return err_set(e, errno, "process.capabilities.ambient: %s: %s",

@@ -11,8 +11,15 @@ int creds_limit_bounding(const struct config_caps *caps);
  * filter needs. Returns 0 or -errno with @e filled. */
 int creds_set_ids(const struct config_process *p, struct err *e);
 
-/* The bits of @caps that we do not have ourselves, as far as no new user namespace gives them. */
-uint64_t creds_not_grantable(const struct config_caps *caps);
+/*
+ * What the kernel lets a process have of @wanted.
+ * @have: the capabilities it could have at all
+ * Source: capabilities(7) "Programmatically adjusting capability sets".
+ */
+struct config_caps creds_fit(const struct config_caps *wanted, uint64_t have);
+
+/* Our own capabilities. */
+uint64_t creds_own(void);
 
 /* The final sets, ambient ones included, without what cannot be granted: the spec has a restricted
  * runtime go on. */

@@ -8,6 +8,7 @@
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/container.h"
 #include "runtime/oci/names.h"
+#include "runtime/oci/scheduling.h"
 #include "runtime/oci/sync.h"
 
 #include <fcntl.h>
@@ -19,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -302,20 +302,19 @@ static int set_oom_score(const struct exec *x, struct err *e)
 
 static int child_steps(struct exec *x, struct err *e)
 {
-	const char *domain = x->config.personality_domain;
 	struct process_final final = {
+		.config = &x->config,
 		.process = &x->process,
 		.filter = &x->filter,
 		.preserve_fds = x->preserve_fds,
 		.listen_fds = x->listen_fds,
 		.host_proc = x->host_proc,
-		.personality = !domain				? UINT64_MAX
-			       : strcmp(domain, "LINUX32") == 0 ? PER_LINUX32
-								: PER_LINUX,
 	};
 	char keyring[300];
-	int r = set_oom_score(x, e);
+	int r = scheduling_affinity_final(&x->process, e);
 
+	if (r == 0)
+		r = set_oom_score(x, e);
 	if (r == 0)
 		r = process_raise_limits(0, &x->process, e);
 	/* The container's user namespace may deny it. */
@@ -456,6 +455,9 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 	if (r < 0)
 		return r;
 	warn_capabilities(&x.config, &x.process);
+	r = scheduling_affinity_initial(&x.process, e);
+	if (r < 0)
+		return r;
 	if (!x.opts.detach)
 		foreground_block(&x.forwarded);
 	r = spawn(&x, e);

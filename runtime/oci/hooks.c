@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static _Noreturn void run_program(const struct config_hook *h, int input, int failed)
+static _Noreturn void run_program(const struct config_hook *h, int cwd, int input, int failed)
 {
 	static char *const no_words[] = {NULL};
 	char *only_path[] = {NULL, NULL};
@@ -30,7 +30,7 @@ static _Noreturn void run_program(const struct config_hook *h, int input, int fa
 	memcpy(&env, &h->env.v, sizeof(env));
 	process_reset_signals();
 	/* The container's output is not the hook's place: what it says goes to the errors. */
-	if (dup2(input, 0) == 0 && dup2(2, 1) == 1 &&
+	if ((cwd < 0 || fchdir(cwd) == 0) && dup2(input, 0) == 0 && dup2(2, 1) == 1 &&
 		sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
 		execve(h->path, h->args.n ? args : only_path, h->env.n ? env : no_words);
 	why = errno;
@@ -65,8 +65,8 @@ static int wait_program(pid_t pid, int timeout_ms, int *ret_status)
 	return late ? -ETIMEDOUT : 0;
 }
 
-static int hook_run(const struct config_hook *h, const char *where, const char *state, size_t len,
-	struct err *e)
+static int hook_run(const struct config_hook *h, const char *where, int cwd, const char *state,
+	size_t len, struct err *e)
 {
 	AUTO_CLOSE int input = memfd_create("state", MFD_CLOEXEC);
 	AUTO_CLOSE int failed_read = -1;
@@ -88,7 +88,7 @@ static int hook_run(const struct config_hook *h, const char *where, const char *
 	failed = p[1];
 	pid = fork();
 	if (pid == 0)
-		run_program(h, input, failed);
+		run_program(h, cwd, input, failed);
 	if (pid < 0)
 		return err_set(e, errno, "%s: fork: %s", where, strerror(errno));
 	fd_close(&failed);
@@ -110,18 +110,37 @@ static int hook_run(const struct config_hook *h, const char *where, const char *
 	return 0;
 }
 
-int hooks_run(const struct config_hooks *hooks, enum hook_kind kind, const char *state,
-	size_t state_len, struct err *e)
+static int run_one(const struct config_hooks *hooks, size_t i, enum hook_kind kind, int cwd,
+	const char *state, size_t state_len, struct err *e)
 {
 	char where[64];
 
-	for (size_t i = 0; i < hooks->n; i++) {
-		int r;
+	snprintf(where, sizeof(where), "hooks.%s[%zu]", name_of_hook(kind), i);
+	return hook_run(&hooks->v[i], where, cwd, state, state_len, e);
+}
 
-		snprintf(where, sizeof(where), "hooks.%s[%zu]", name_of_hook(kind), i);
-		r = hook_run(&hooks->v[i], where, state, state_len, e);
-		if (r < 0)
-			return r;
+int hooks_run(const struct config_hooks *hooks, enum hook_kind kind, int cwd, const char *state,
+	size_t state_len, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < hooks->n; i++)
+		r = run_one(hooks, i, kind, cwd, state, state_len, e);
+	return r;
+}
+
+void hooks_run_all(const struct config_hooks *hooks, enum hook_kind kind, int cwd,
+	const char *state, size_t state_len, void (*warn)(const char *fmt, ...))
+{
+	for (size_t i = 0; i < hooks->n; i++) {
+		struct err e = {0};
+
+		if (run_one(hooks, i, kind, cwd, state, state_len, &e) < 0)
+			warn("%s", e.msg);
 	}
-	return 0;
+}
+
+bool hooks_failed(const struct err *e)
+{
+	return strncmp(e->msg, "hooks.", strlen("hooks.")) == 0;
 }

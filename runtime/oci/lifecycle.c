@@ -94,6 +94,8 @@ int handle_cgroup(const struct handle *h)
 int run_stored_hooks(
 	const struct handle *h, enum hook_kind kind, enum container_status status, struct err *e)
 {
+	/* Gone with its owner, perhaps: the hooks run all the same. */
+	AUTO_CLOSE int bundle = open(h->state.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct config config;
 	size_t len = 0;
 	char *text = NULL;
@@ -101,9 +103,12 @@ int run_stored_hooks(
 
 	if (r == 0) {
 		text = state_print(&h->state, status, false, &len);
-		r = text ? hooks_run(&config.hooks[kind], kind, text, len, e)
-			 : err_set(e, ENOMEM, "hooks: out of memory");
+		r = text ? 0 : err_set(e, ENOMEM, "hooks: out of memory");
 	}
+	if (r == 0 && kind == HOOK_POSTSTOP)
+		hooks_run_all(&config.hooks[kind], kind, bundle, text, len, oci_warn);
+	else if (r == 0)
+		r = hooks_run(&config.hooks[kind], kind, bundle, text, len, e);
 	free(text);
 	config_free(&config);
 	return r;
@@ -119,12 +124,30 @@ int handle_status(const struct handle *h, struct err *e)
 void warn_capabilities(const struct config *c, const struct config_process *p)
 {
 	/* In a user namespace of its own the container has them all. */
-	uint64_t missing = c->ns[NS_USER].given ? 0 : creds_not_grantable(&p->caps);
+	const uint64_t have = c->ns[NS_USER].given ? UINT64_MAX : creds_own();
+	const struct config_caps fit = creds_fit(&p->caps, have);
+	const struct {
+		const char *name;
+		uint64_t lost;
+	} sets[] = {
+		{"bounding", p->caps.bounding & ~fit.bounding},
+		{"permitted", p->caps.permitted & ~fit.permitted},
+		{"effective", p->caps.effective & ~fit.effective},
+		{"inheritable", p->caps.inheritable & ~fit.inheritable},
+		{"ambient", p->caps.ambient & ~fit.ambient},
+	};
+	uint64_t told = 0;
 
-	for (int cap = 0; cap < CAP_NAMES_N; cap++) {
-		if (missing & 1ULL << cap)
-			oci_warn("process.capabilities: %s cannot be granted, left out",
-				name_of_cap(cap));
+	for (size_t i = 0; i < p->caps.n_unknown; i++)
+		oci_warn("process.capabilities: \"%s\" is unknown, left out", p->caps.unknown[i]);
+	/* One line each, for the first set that lacks it: the later ones follow from that. */
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		for (int cap = 0; cap < CAP_NAMES_N; cap++) {
+			if (sets[i].lost & ~told & 1ULL << cap)
+				oci_warn("process.capabilities.%s: %s cannot be granted, left out",
+					sets[i].name, name_of_cap(cap));
+		}
+		told |= sets[i].lost;
 	}
 }
 

@@ -6,14 +6,13 @@
 #include "lib/util/path.h"
 #include "runtime/oci/creds.h"
 #include "runtime/oci/passwd.h"
+#include "runtime/oci/scheduling.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -25,23 +24,6 @@
 
 /* bytes read of an image's /etc/passwd: a line behind them names nobody */
 #define PASSWD_BYTES_MAX 65536
-
-/* linux/ioprio.h: IOPRIO_WHO_PROCESS, IOPRIO_CLASS_SHIFT */
-enum { IO_WHO_PROCESS = 1, IO_CLASS_SHIFT = 13 };
-
-/* The kernel's struct sched_attr; linux/sched/types.h clashes with sched.h of some libcs. */
-struct sched_attr_v1 {
-	uint32_t size;
-	uint32_t policy;
-	uint64_t flags;
-	int32_t nice;
-	uint32_t priority;
-	uint64_t runtime;
-	uint64_t deadline;
-	uint64_t period;
-	uint32_t util_min;
-	uint32_t util_max;
-};
 
 static const char *env_find(const struct json_strv *env, const char *name)
 {
@@ -156,29 +138,6 @@ static int set_limits(const struct process_final *f, struct err *e)
 			return err_set(e, errno, "process.rlimits[%zu]: %s: %s", i,
 				p->rlimits[i].name, strerror(errno));
 	}
-	return 0;
-}
-
-static int set_scheduling(const struct process_final *f, struct err *e)
-{
-	const struct config_process *p = f->process;
-	const struct config_scheduler *s = &p->scheduler;
-	struct sched_attr_v1 attr = {.size = sizeof(attr),
-		.policy = s->policy,
-		.flags = s->flags,
-		.nice = s->nice,
-		.priority = (uint32_t)s->priority,
-		.runtime = s->runtime.v,
-		.deadline = s->deadline.v,
-		.period = s->period.v};
-
-	if (s->given && syscall(SYS_sched_setattr, 0, &attr, 0) < 0)
-		return err_set(e, errno, "process.scheduler: %s", strerror(errno));
-	if (p->io_priority_given && syscall(SYS_ioprio_set, IO_WHO_PROCESS, 0,
-					    p->io_class << IO_CLASS_SHIFT | p->io_priority) < 0)
-		return err_set(e, errno, "process.ioPriority: %s", strerror(errno));
-	if (f->personality != UINT64_MAX && personality(f->personality) < 0)
-		return err_set(e, errno, "linux.personality: %s", strerror(errno));
 	return 0;
 }
 
@@ -332,7 +291,7 @@ static int become_user(const struct process_final *f, struct err *e)
 static int set_up(const struct process_final *f, int *keep, struct err *e)
 {
 	const struct config_process *p = f->process;
-	int r = set_scheduling(f, e);
+	int r = scheduling_apply(f->config, p, e);
 
 	if (r == 0)
 		r = set_apparmor(f, e);
