@@ -208,6 +208,15 @@ static int stage_program(struct child *ch, struct err *e)
 	return process_prepare(&ch->c->config->process, &ch->program, e);
 }
 
+/* `start` has connected to it: this process no longer sees the host's files. */
+static int receive_agent(struct container *c, struct err *e)
+{
+	c->agent = console_receive(c->sync);
+	return c->agent < 0 ? err_set(e, -c->agent, "linux.seccomp.listenerPath: %s",
+				      strerror(-c->agent))
+			    : 0;
+}
+
 /* Take connections until one asks to start; others (from `state`) only want to know whether anybody
  * listens. The connection replaces the link to the runtime: what fails now is told to `start`. */
 static int wait_for_start(struct container *c, struct err *e)
@@ -229,7 +238,7 @@ static int wait_for_start(struct container *c, struct err *e)
 		fd_close(&c->listener);
 		c->sync = TAKE_FD(fd);
 		(void)sync_send(c->sync, SYNC_STARTED, 0);
-		return 0;
+		return c->config->seccomp.notifies ? receive_agent(c, e) : 0;
 	}
 }
 
@@ -251,11 +260,13 @@ static int stage_ready(struct child *ch, struct err *e)
 static int stage_start(struct child *ch, struct err *e)
 {
 	const struct container *c = ch->c;
+	struct seccomp_agent agent = {.fd = c->agent};
 	const struct process_final final = {
 		.config = c->config,
 		.process = &c->config->process,
 		.path = ch->program,
 		.filter = &c->filter,
+		.agent = &agent,
 		.preserve_fds = c->preserve_fds,
 		.listen_fds = c->listen_fds,
 		.host_proc = c->host_proc,
@@ -263,6 +274,9 @@ static int stage_start(struct child *ch, struct err *e)
 	};
 	int r = run_own_hooks(ch, HOOK_START_CONTAINER, -1, STATUS_CREATED, e);
 
+	if (r == 0 && agent.fd >= 0)
+		r = seccomp_agent_describe(&agent, &c->config->seccomp, c->state, STATUS_CREATED,
+			true, c->host_proc, e);
 	return r < 0 ? r : process_execute(&final, &ch->c->sync, e);
 }
 

@@ -81,8 +81,8 @@ int container_destroy(struct handle *h, const char *id, struct err *e);
 /* Write @pid to the file of --pid-file, which appears by rename. */
 int write_pid_file(const char *path, pid_t pid, struct err *e);
 
-/* Connect to --console-socket. Returns a descriptor. */
-int connect_console(const char *path, struct err *e);
+/* Connect to the stream socket @path, which @field of the error names. Returns a descriptor. */
+int connect_unix(const char *field, const char *path, struct err *e);
 
 /* --preserve-fds and LISTEN_FDS: how many descriptors behind 2 belong to the container. */
 int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e);

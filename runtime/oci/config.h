@@ -262,6 +262,8 @@ struct config_seccomp {
 	struct json_strv flags;
 	struct json_strv architectures;
 	const char *listener_path;
+	const char *listener_metadata;
+	bool notifies; /* SCMP_ACT_NOTIFY is among the actions */
 	struct config_seccomp_rule *rules;
 	size_t n_rules;
 };

@@ -107,6 +107,19 @@ int config_check_process(const struct config_process *p, const char *path, struc
 	return 0;
 }
 
+/* The thread that hands the listener on shares the processor with one that must not sleep. */
+static int check_notify(const struct config *c, struct err *e)
+{
+	const struct config_scheduler *s = &c->process.scheduler;
+
+	if (!c->seccomp.notifies || !s->given ||
+		(strcmp(s->policy_name, "SCHED_FIFO") != 0 &&
+			strcmp(s->policy_name, "SCHED_DEADLINE") != 0))
+		return 0;
+	return err_set(e, ENOTSUP, "process.scheduler.policy: %s does not go with SCMP_ACT_NOTIFY",
+		s->policy_name);
+}
+
 int config_check(const struct config *c, struct err *e)
 {
 	int r;
@@ -128,6 +141,8 @@ int config_check(const struct config *c, struct err *e)
 		r = config_check_resources(&c->resources, e);
 	if (r == 0)
 		r = sysctl_check(c, e);
+	if (r == 0)
+		r = check_notify(c, e);
 	if (r < 0)
 		return r;
 	if (given(c->mount_label))
@@ -136,7 +151,5 @@ int config_check(const struct config *c, struct err *e)
 		return err_set(e, ENOTSUP, "linux.netDevices: is not supported");
 	if (c->intel_rdt)
 		return err_set(e, ENOTSUP, "linux.intelRdt: is not supported");
-	if (given(c->seccomp.listener_path))
-		return err_set(e, ENOTSUP, "linux.seccomp.listenerPath: is not supported");
 	return 0;
 }

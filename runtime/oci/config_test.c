@@ -221,7 +221,19 @@ static void wrong_values_are_refused_by_path(void **state)
 			"linux.seccomp.defaultAction: unknown action"},
 		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
 		 "\"names\":[\"a\"],\"action\":\"SCMP_ACT_NOTIFY\"}]}}",
-			"linux.seccomp.syscalls[0].action: SCMP_ACT_NOTIFY is not supported"},
+			"linux.seccomp: listenerPath: SCMP_ACT_NOTIFY needs the absolute path"},
+		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_NOTIFY\","
+		 "\"listenerPath\":\"agent\"}}",
+			"linux.seccomp: listenerPath: SCMP_ACT_NOTIFY needs the absolute path"},
+		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\","
+		 "\"listenerMetadata\":\"x\"}}",
+			"linux.seccomp: listenerMetadata: without listenerPath"},
+		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_KILL\","
+		 "\"defaultErrnoRet\":1}}",
+			"linux.seccomp: defaultErrnoRet: SCMP_ACT_KILL has no error number"},
+		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
+		 "\"names\":[\"a\"],\"action\":\"SCMP_ACT_TRAP\",\"errnoRet\":1}]}}",
+			"linux.seccomp.syscalls[0]: errnoRet: SCMP_ACT_TRAP has no error number"},
 		{"\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{"
 		 "\"names\":[\"a\"],\"action\":\"SCMP_ACT_LOG\",\"args\":[{\"index\":6,\"value\":0,"
 		 "\"op\":\"SCMP_CMP_EQ\"}]}]}}",

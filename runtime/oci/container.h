@@ -6,7 +6,7 @@
 #define SAMPAN_OCI_CONTAINER_H
 
 #include "runtime/oci/config.h"
-#include "runtime/oci/seccomp.h"
+#include "runtime/oci/seccomp_notify.h"
 #include "runtime/oci/state.h"
 
 #include <sys/resource.h>
@@ -28,6 +28,7 @@ struct container {
 	int ns_fds[NS_N];	   /* namespaces to join; -1: none */
 	int cgroup;		   /* O_PATH; -1: none */
 	int console;		   /* connection that gets the terminal's master; -1: none */
+	int agent;		   /* connection that gets the seccomp listener; -1: none */
 	int sync;		   /* to the other side */
 	int listener;		   /* the start socket; -1: `run` starts at once */
 	unsigned preserve_fds;	   /* descriptors 3 to 3 + n - 1 belong to the container */
@@ -108,6 +109,7 @@ struct process_final {
 	const struct config_process *process; /* its own, or that of exec */
 	const char *path;		      /* from process_prepare */
 	const struct seccomp_filter *filter;
+	struct seccomp_agent *agent; /* its descriptor is -1 when the filter does not notify */
 	unsigned preserve_fds;
 	unsigned listen_fds;
 	int host_proc;

@@ -5,6 +5,7 @@
 #include "lib/base/io.h"
 #include "lib/base/sys.h"
 #include "runtime/oci/cgroup.h"
+#include "runtime/oci/container.h"
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/names.h"
 #include "runtime/oci/sync.h"
@@ -22,6 +23,7 @@
 static int start_process(const struct handle *h, struct err *e)
 {
 	AUTO_CLOSE int fd = state_connect_start(h->dirfd);
+	AUTO_CLOSE int agent = -1;
 	const char *id = h->state.id;
 	struct sync_msg msg;
 	int r;
@@ -34,6 +36,11 @@ static int start_process(const struct handle *h, struct err *e)
 	}
 	if (fd < 0)
 		return err_set(e, -fd, "start container %s: %s", id, strerror(-fd));
+	if (h->state.seccomp_listener) {
+		agent = seccomp_agent_connect(h->state.seccomp_listener, e);
+		if (agent < 0)
+			return agent;
+	}
 	r = sync_send(fd, SYNC_START, 0);
 	if (r == 0)
 		r = sync_recv(fd, &msg, e);
@@ -43,6 +50,11 @@ static int start_process(const struct handle *h, struct err *e)
 		return r;
 	if (r != SYNC_STARTED)
 		return err_set(e, EBUSY, "container %s was started by somebody else or died", id);
+	r = agent < 0 ? 0 : console_send(fd, agent);
+	if (r < 0)
+		return err_set(e, -r, "linux.seccomp.listenerPath: %s", strerror(-r));
+	/* Else the agent would not see the end when the process is done with it. */
+	fd_close(&agent);
 	r = sync_recv(fd, &msg, e);
 	return r > 0 ? err_set(e, EBADMSG, "the container's process answered %d", r) : r;
 }

@@ -101,6 +101,8 @@ static int load_bundle(struct creation *n, const char *id, struct err *e)
 		.namespaces = ns_mask(&n->config),
 		.has_poststart = n->config.hooks[HOOK_POSTSTART].n > 0,
 		.has_poststop = n->config.hooks[HOOK_POSTSTOP].n > 0,
+		.seccomp_listener =
+			n->config.seccomp.notifies ? n->config.seccomp.listener_path : NULL,
 		.annotations = n->config.annotations,
 	};
 	return 0;
@@ -185,7 +187,7 @@ static int open_console(struct creation *n, int *ret_own, struct err *e)
 	if (!n->config.process.terminal)
 		return 0;
 	if (n->opts->console_socket) {
-		n->c.console = connect_console(n->opts->console_socket, e);
+		n->c.console = connect_unix("--console-socket", n->opts->console_socket, e);
 		return n->c.console < 0 ? n->c.console : 0;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
@@ -215,9 +217,15 @@ static int open_everything(struct creation *n, bool run_now, int *ret_console, s
 	if (r == 0)
 		r = open_console(n, ret_console, e);
 	if (r == 0)
-		r = seccomp_build(&n->config.seccomp, cache, n->h.dirfd, &c->filter, e);
+		r = seccomp_build(&n->config.seccomp, cache, n->h.dirfd, oci_warn, &c->filter, e);
 	if (r == 0 && c->filter.insns)
 		r = seccomp_save(&c->filter, n->h.dirfd, "seccomp", e);
+	/* For a container that waits it is `start` that connects: an agent that takes one at a time
+	 * must not wait with it. */
+	if (r == 0 && run_now && n->config.seccomp.notifies) {
+		c->agent = seccomp_agent_connect(n->config.seccomp.listener_path, e);
+		r = c->agent < 0 ? c->agent : 0;
+	}
 	if (r < 0 || run_now)
 		return r;
 	c->listener = state_listen_start(n->h.dirfd);
@@ -303,6 +311,7 @@ static int clone_container(struct creation *n, struct err *e)
 		child_main(&n->c);
 	}
 	close(pair[1]);
+	fd_close(&n->c.agent);
 	n->c.sync = pair[0];
 	if (r < 0)
 		return r;
@@ -423,6 +432,7 @@ static void creation_init(struct creation *n, const struct create_options *opts)
 	n->c.host_proc = -1;
 	n->c.cgroup = -1;
 	n->c.console = -1;
+	n->c.agent = -1;
 	n->c.sync = -1;
 	n->c.listener = -1;
 }

@@ -71,6 +71,7 @@ struct exec {
 	struct config own_process; /* of --process; only its process counts */
 	struct config_process process;
 	struct seccomp_filter filter;
+	struct seccomp_agent agent;
 	int host_proc;
 	int target; /* pidfd of the container's first process */
 	int cgroup;
@@ -238,7 +239,7 @@ static int open_terminal(struct exec *x, struct err *e)
 					 "--console-socket: the process asks for no terminal")
 			       : 0;
 	if (x->opts.console_socket) {
-		x->console = connect_console(x->opts.console_socket, e);
+		x->console = connect_unix("--console-socket", x->opts.console_socket, e);
 		return x->console < 0 ? x->console : 0;
 	}
 	if (x->opts.detach)
@@ -306,6 +307,7 @@ static int child_steps(struct exec *x, struct err *e)
 		.config = &x->config,
 		.process = &x->process,
 		.filter = &x->filter,
+		.agent = &x->agent,
 		.preserve_fds = x->preserve_fds,
 		.listen_fds = x->listen_fds,
 		.host_proc = x->host_proc,
@@ -330,6 +332,9 @@ static int child_steps(struct exec *x, struct err *e)
 		r = take_terminal(x, e);
 	if (r == 0)
 		r = process_prepare(&x->process, &final.path, e);
+	if (r == 0 && x->agent.fd >= 0)
+		r = seccomp_agent_describe(&x->agent, &x->config.seccomp, &x->h.state,
+			STATUS_RUNNING, false, x->host_proc, e);
 	return r < 0 ? r : process_execute(&final, &x->sync, e);
 }
 
@@ -400,6 +405,7 @@ static int spawn(struct exec *x, struct err *e)
 		exec_child(x);
 	}
 	close(pair[1]);
+	fd_close(&x->agent.fd);
 	x->sync = pair[0];
 	return x->pid < 0 ? err_set(e, errno, "make the process: %s", strerror(errno)) : 0;
 }
@@ -435,6 +441,7 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		.cgroup = -1,
 		.console = -1,
 		.own_console = -1,
+		.agent = {.fd = -1},
 		.pidfd = -1};
 	int r = options_parse(FIELDS(exec_specs), args, &x.opts, &args, e);
 
@@ -452,6 +459,10 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		r = seccomp_restore(&x.filter, x.h.dirfd, "seccomp", e);
 	if (r == 0)
 		r = open_terminal(&x, e);
+	if (r == 0 && x.config.seccomp.notifies) {
+		x.agent.fd = seccomp_agent_connect(x.config.seccomp.listener_path, e);
+		r = x.agent.fd;
+	}
 	if (r < 0)
 		return r;
 	warn_capabilities(&x.config, &x.process);

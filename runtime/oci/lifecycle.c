@@ -232,18 +232,17 @@ int write_pid_file(const char *path, pid_t pid, struct err *e)
 	return r < 0 ? err_set(e, -r, "--pid-file: write %s: %s", path, strerror(-r)) : 0;
 }
 
-int connect_console(const char *path, struct err *e)
+int connect_unix(const char *field, const char *path, struct err *e)
 {
 	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
 	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(e, ENAMETOOLONG, "--console-socket: %s: longer than %zu bytes", path,
+		return err_set(e, ENAMETOOLONG, "%s: %s: longer than %zu bytes", field, path,
 			sizeof(addr.sun_path) - 1);
 	memcpy(addr.sun_path, path, strlen(path));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return err_set(
-			e, errno, "--console-socket: connect to %s: %s", path, strerror(errno));
+		return err_set(e, errno, "%s: connect to %s: %s", field, path, strerror(errno));
 	return TAKE_FD(fd);
 }
 

@@ -17,6 +17,14 @@
 /* instructions of one seccomp filter: BPF_MAXINSNS of the kernel */
 #define OCI_SECCOMP_INSNS_MAX 4096
 
+/* files, and bytes of all of them, in the cache of compiled filters: it lies in memory. The default
+ * profile of an engine takes about 20 KiB. */
+#define OCI_SECCOMP_CACHE_FILES_MAX 64
+#define OCI_SECCOMP_CACHE_BYTES_MAX (1U << 20)
+
+/* milliseconds that a seccomp agent may take to read what it is told of a process */
+#define OCI_SECCOMP_SEND_MS 10000
+
 /* rules of one device list; each is at most seven instructions of a million */
 #define OCI_DEVICE_RULES_MAX 4096
 

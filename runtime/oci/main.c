@@ -16,7 +16,6 @@
 #include <time.h>
 
 #define DEFAULT_ROOT "/run/sampan-oci"
-#define OCI_VERSION "1.2.0"
 
 static struct globals globals = {.root = DEFAULT_ROOT};
 

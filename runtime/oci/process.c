@@ -240,34 +240,49 @@ static int make_env(const struct process_final *f, char ***ret)
 	return 0;
 }
 
-/* From here on no descriptor of the runtime is open but @keep: no path, however odd, can lead
- * through one. */
+/* From here on no descriptor of the runtime is open but @keep and the connection to a seccomp
+ * agent: no path, however odd, can lead through one. */
 static int drop_descriptors(const struct process_final *f, int *keep, struct err *e)
 {
 	const unsigned last = 3 + f->preserve_fds;
+	/* Both may be anywhere, also where the other one goes: the copies lie above. */
+	AUTO_CLOSE int kept = fcntl(*keep, F_DUPFD_CLOEXEC, (int)last + 2);
+	AUTO_CLOSE int agent =
+		f->agent->fd < 0 ? -1 : fcntl(f->agent->fd, F_DUPFD_CLOEXEC, (int)last + 2);
 
 	for (unsigned fd = 3; fd < last; fd++) {
 		if (fd_set_cloexec((int)fd, 0) < 0)
 			return err_set(e, errno, "--preserve-fds: descriptor %u is not open", fd);
 	}
-	if (dup3(*keep, (int)last, O_CLOEXEC) < 0 && *keep != (int)last)
+	if (kept < 0 || dup3(kept, (int)last, O_CLOEXEC) < 0)
 		return err_set(e, errno, "close descriptors: %s", strerror(errno));
 	*keep = (int)last;
-	if (sys_close_range(last + 1, ~0U, 0) < 0)
+	if (f->agent->fd >= 0) {
+		if (agent < 0 || dup3(agent, (int)last + 1, O_CLOEXEC) < 0)
+			return err_set(e, errno, "close descriptors: %s", strerror(errno));
+		f->agent->fd = (int)last + 1;
+	}
+	if (sys_close_range(last + 1 + (f->agent->fd >= 0), ~0U, 0) < 0)
 		return err_set(e, errno, "close descriptors: %s", strerror(errno));
+	/* close_range() had them. */
+	kept = -1;
+	agent = -1;
 	return 0;
 }
 
-static int load_filter(const struct process_final *f, struct err *e)
+static int load_filter(const struct process_final *f, int tell, struct err *e)
 {
-	int r = f->filter ? seccomp_load_filter(f->filter) : 0;
+	int r;
 
+	if (f->agent->fd >= 0)
+		return seccomp_load_and_notify(f->filter, f->agent, tell, e);
+	r = seccomp_load_filter(f->filter, false);
 	return r < 0 ? err_set(e, -r, "linux.seccomp: load the filter: %s", strerror(-r)) : 0;
 }
 
 /* A filter may be loaded by CAP_SYS_ADMIN or with no_new_privs: with the latter it is the very last
  * thing, without it the last before the capabilities go. */
-static int become_user(const struct process_final *f, struct err *e)
+static int become_user(const struct process_final *f, int tell, struct err *e)
 {
 	const struct config_process *p = f->process;
 	int r;
@@ -279,11 +294,11 @@ static int become_user(const struct process_final *f, struct err *e)
 		return err_set(e, -r, "process.capabilities.bounding: %s", strerror(-r));
 	r = creds_set_ids(p, e);
 	if (r == 0 && !p->no_new_privs)
-		r = load_filter(f, e);
+		r = load_filter(f, tell, e);
 	if (r == 0)
 		r = creds_set_caps(&p->caps, e);
 	if (r == 0 && p->no_new_privs)
-		r = load_filter(f, e);
+		r = load_filter(f, tell, e);
 	return r;
 }
 
@@ -319,7 +334,7 @@ int process_execute(const struct process_final *f, int *keep, struct err *e)
 	memcpy(&args, &f->process->args.v, sizeof(args)); /* execve changes nothing */
 	r = set_up(f, keep, e);
 	if (r == 0)
-		r = become_user(f, e);
+		r = become_user(f, *keep, e);
 	if (r == 0) {
 		execve(f->path, args, env);
 		r = err_set(e, errno, "process.args[0]: exec %s: %s", f->path, strerror(errno));

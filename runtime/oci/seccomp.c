@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "runtime/oci/limits.h"
+#include "runtime/oci/seccomp_cache.h"
 #include "runtime/oci/seccomp_names.h"
 
 #include <errno.h>
@@ -66,8 +67,26 @@ static int add_syscall(
 	return r;
 }
 
+/* Names of calls that libseccomp does not know, as far as one line holds them. */
+struct unknown {
+	char names[ERR_MSG_MAX / 2];
+	size_t len;
+};
+
+static void note_unknown(struct unknown *u, const char *name)
+{
+	int n = snprintf(
+		u->names + u->len, sizeof(u->names) - u->len, "%s%s", u->len ? ", " : "", name);
+
+	/* One that does not fit leaves the line as it was. */
+	if (n > 0 && (size_t)n < sizeof(u->names) - u->len)
+		u->len += (size_t)n;
+	else
+		u->names[u->len] = '\0';
+}
+
 static int add_rule(scmp_filter_ctx ctx, uint32_t default_action,
-	const struct config_seccomp_rule *rule, size_t index, struct err *e)
+	const struct config_seccomp_rule *rule, size_t index, struct unknown *u, struct err *e)
 {
 	uint32_t action = action_code(rule->action_name, &rule->errno_ret);
 
@@ -79,8 +98,10 @@ static int add_rule(scmp_filter_ctx ctx, uint32_t default_action,
 
 		/* A profile names the calls of all kernels and machines; one that does not exist
 		 * here cannot be called either. */
-		if (nr == __NR_SCMP_ERROR)
+		if (nr == __NR_SCMP_ERROR) {
+			note_unknown(u, rule->names.v[i]);
 			continue;
+		}
 		r = add_syscall(ctx, action, nr, rule);
 		if (r < 0 && r != -EDOM)
 			return err_set(e, -r, "linux.seccomp.syscalls[%zu].names[%zu]: %s: %s",
@@ -89,7 +110,8 @@ static int add_rule(scmp_filter_ctx ctx, uint32_t default_action,
 	return 0;
 }
 
-static int add_everything(scmp_filter_ctx ctx, const struct config_seccomp *s, struct err *e)
+static int add_everything(
+	scmp_filter_ctx ctx, const struct config_seccomp *s, struct unknown *u, struct err *e)
 {
 	uint32_t default_action = action_code(s->default_action, &s->default_errno);
 	int r = 0;
@@ -105,7 +127,7 @@ static int add_everything(scmp_filter_ctx ctx, const struct config_seccomp *s, s
 				s->architectures.v[i], strerror(-r));
 	}
 	for (size_t i = 0; i < s->n_rules; i++) {
-		r = add_rule(ctx, default_action, &s->rules[i], i, e);
+		r = add_rule(ctx, default_action, &s->rules[i], i, u, e);
 		if (r < 0)
 			return r;
 	}
@@ -113,7 +135,7 @@ static int add_everything(scmp_filter_ctx ctx, const struct config_seccomp *s, s
 }
 
 /* Read the program out of a file that holds it whole from its current position on. */
-static int read_program(int fd, struct seccomp_filter *ret)
+int seccomp_read_program(int fd, struct seccomp_filter *ret)
 {
 	const size_t size = sizeof(struct sock_filter);
 	off_t start = lseek(fd, 0, SEEK_CUR);
@@ -138,85 +160,34 @@ static int read_program(int fd, struct seccomp_filter *ret)
 	return 0;
 }
 
-static int compile(const struct config_seccomp *s, struct seccomp_filter *ret, struct err *e)
+static int compile(const struct config_seccomp *s, void (*warn)(const char *fmt, ...),
+	struct seccomp_filter *ret, struct err *e)
 {
 	scmp_filter_ctx ctx = seccomp_init(action_code(s->default_action, &s->default_errno));
 	AUTO_CLOSE int fd = memfd_create("seccomp", MFD_CLOEXEC);
+	struct unknown unknown = {.len = 0};
 	int r;
 
 	if (!ctx || fd < 0) {
 		seccomp_release(ctx);
 		return err_set(e, ENOMEM, "linux.seccomp: out of memory");
 	}
-	r = add_everything(ctx, s, e);
+	r = add_everything(ctx, s, &unknown, e);
 	if (r == 0) {
 		r = seccomp_export_bpf(ctx, fd);
 		if (r == 0)
-			r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : read_program(fd, ret);
+			r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : seccomp_read_program(fd, ret);
 		if (r < 0)
 			err_set(e, -r, "linux.seccomp: compile the filter: %s", strerror(-r));
 	}
 	seccomp_release(ctx);
+	if (r == 0 && unknown.len && warn)
+		warn("linux.seccomp.syscalls: unknown here, skipped: %s", unknown.names);
 	return r;
 }
 
-/*
- * The cache: one file per filter, named by a hash of the section's text and starting with that
- * text. Only an equal text is a hit, so a collision of the hash costs a compilation and nothing
- * more. A file appears by rename from the directory of the container that is being made: what is
- * left of a runtime that was killed goes with that.
- */
-struct cache_key {
-	char *text; /* malloc */
-	size_t len;
-	char name[32];
-};
-
-static int cache_key(const struct config_seccomp *s, struct cache_key *k)
-{
-	const struct scmp_version *lib = seccomp_version();
-	uint64_t hash = 0xcbf29ce484222325;
-	char head[64];
-	char *json = yyjson_val_write(s->val, YYJSON_WRITE_NOFLAG, NULL);
-	size_t head_len;
-	size_t json_len;
-
-	if (!json)
-		return -ENOMEM;
-	json_len = strlen(json);
-	snprintf(head, sizeof(head), "%u.%u.%u %u ", lib ? lib->major : 0, lib ? lib->minor : 0,
-		lib ? lib->micro : 0, seccomp_arch_native());
-	head_len = strlen(head);
-	k->len = head_len + json_len + 1;
-	k->text = malloc(k->len);
-	if (!k->text) {
-		free(json);
-		return -ENOMEM;
-	}
-	memcpy(k->text, head, head_len);
-	memcpy(k->text + head_len, json, json_len + 1);
-	free(json);
-	for (size_t i = 0; i < k->len; i++)
-		hash = (hash ^ (unsigned char)k->text[i]) * 0x100000001b3;
-	snprintf(k->name, sizeof(k->name), "%016llx", (unsigned long long)hash);
-	return 0;
-}
-
-static int cache_read(int cachefd, const struct cache_key *k, struct seccomp_filter *ret)
-{
-	AUTO_CLOSE int fd = openat(cachefd, k->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char *seen = malloc(k->len);
-	int r = -ENOENT;
-
-	if (fd >= 0 && seen && io_read_all(fd, seen, k->len) == (ssize_t)k->len &&
-		memcmp(seen, k->text, k->len) == 0)
-		r = read_program(fd, ret);
-	free(seen);
-	return r;
-}
-
-static int write_program(int workfd, int dirfd, const char *name, const char *head, size_t head_len,
-	const struct seccomp_filter *f)
+int seccomp_write_program(int workfd, int dirfd, const char *name, const char *head,
+	size_t head_len, const struct seccomp_filter *f)
 {
 	AUTO_CLOSE int fd = -1;
 	char part[64];
@@ -237,9 +208,9 @@ static int write_program(int workfd, int dirfd, const char *name, const char *he
 }
 
 int seccomp_build(const struct config_seccomp *s, int cachefd, int workfd,
-	struct seccomp_filter *ret, struct err *e)
+	void (*warn)(const char *fmt, ...), struct seccomp_filter *ret, struct err *e)
 {
-	struct cache_key key = {0};
+	struct seccomp_cache_key key = {0};
 	int r;
 
 	*ret = (struct seccomp_filter){0};
@@ -251,21 +222,23 @@ int seccomp_build(const struct config_seccomp *s, int cachefd, int workfd,
 		if (seccomp_name_find(SECCOMP_FLAGS, s->flags.v[i], &flag) == 0)
 			ret->flags |= flag;
 	}
-	if (cachefd >= 0 && cache_key(s, &key) == 0 && cache_read(cachefd, &key, ret) == 0) {
+	if (cachefd >= 0 && seccomp_cache_key(s, &key) == 0 &&
+		seccomp_cache_read(cachefd, &key, ret) == 0) {
 		free(key.text);
 		return 0;
 	}
-	r = compile(s, ret, e);
+	r = compile(s, warn, ret, e);
 	/* A full or read-only file system costs the next container a compilation. */
 	if (r == 0 && key.text)
-		(void)write_program(workfd, cachefd, key.name, key.text, key.len, ret);
+		(void)seccomp_cache_write(cachefd, workfd, &key, ret);
 	free(key.text);
 	return r;
 }
 
 int seccomp_save(const struct seccomp_filter *f, int dirfd, const char *name, struct err *e)
 {
-	int r = write_program(dirfd, dirfd, name, (const char *)&f->flags, sizeof(f->flags), f);
+	int r = seccomp_write_program(
+		dirfd, dirfd, name, (const char *)&f->flags, sizeof(f->flags), f);
 
 	return r < 0 ? err_set(e, -r, "write %s: %s", name, strerror(-r)) : 0;
 }
@@ -279,18 +252,28 @@ int seccomp_restore(struct seccomp_filter *f, int dirfd, const char *name, struc
 	if (fd < 0)
 		return errno == ENOENT ? 0
 				       : err_set(e, errno, "open %s: %s", name, strerror(errno));
-	r = io_read_all(fd, &f->flags, sizeof(f->flags)) == sizeof(f->flags) ? read_program(fd, f)
-									     : -EBADMSG;
+	r = io_read_all(fd, &f->flags, sizeof(f->flags)) == sizeof(f->flags)
+		    ? seccomp_read_program(fd, f)
+		    : -EBADMSG;
 	return r < 0 ? err_set(e, -r, "read %s: %s", name, strerror(-r)) : 0;
 }
 
-int seccomp_load_filter(const struct seccomp_filter *f)
+int seccomp_load_filter(const struct seccomp_filter *f, bool listen)
 {
 	struct sock_fprog prog = {.len = (unsigned short)f->n, .filter = f->insns};
+	unsigned flags = f->flags;
+	long r;
 
 	if (!f->insns)
 		return 0;
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, f->flags, &prog) < 0 ? -errno : 0;
+	/* The container's process has one thread. A second one is there to send the listener and
+	 * must not get the filter; the kernel refuses the pair too. */
+	if (listen)
+		flags = (flags & ~SECCOMP_FILTER_FLAG_TSYNC) | SECCOMP_FILTER_FLAG_NEW_LISTENER;
+	else
+		flags &= ~SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	r = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+	return r < 0 ? -errno : (int)r;
 }
 
 void seccomp_filter_free(struct seccomp_filter *f)

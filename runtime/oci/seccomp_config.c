@@ -14,8 +14,6 @@ static int check_action(const struct json_at *at, const char *name, struct err *
 {
 	uint32_t code;
 
-	if (strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-		return json_err(at, ENOTSUP, e, "SCMP_ACT_NOTIFY is not supported");
 	if (seccomp_name_find(SECCOMP_ACTIONS, name, &code) < 0)
 		return json_err(at, EINVAL, e, "unknown action \"%s\"", name);
 	return 0;
@@ -29,6 +27,16 @@ static int check_default_action(const struct json_at *at, void *out, struct err 
 static int check_rule_action(const struct json_at *at, void *out, struct err *e)
 {
 	return check_action(at, ((struct config_seccomp_rule *)out)->action_name, e);
+}
+
+/* The spec has this an error: an errno nobody would see is a mistake in the profile. */
+static int check_errno_is_of_use(const struct json_at *at, const char *action,
+	const struct json_opt_u64 *errno_ret, const char *field, struct err *e)
+{
+	if (!errno_ret->set || strcmp(action, "SCMP_ACT_ERRNO") == 0 ||
+		strcmp(action, "SCMP_ACT_TRACE") == 0)
+		return 0;
+	return json_err(at, EINVAL, e, "%s: %s has no error number", field, action);
 }
 
 static int check_errno(const struct json_at *at, void *out, struct err *e)
@@ -92,7 +100,9 @@ static int read_rule(const struct json_at *at, void *out, struct err *e)
 
 	if (r == 0 && rule->names.n == 0)
 		return json_err(at, EINVAL, e, "names: expected at least one system call");
-	return r;
+	return r < 0 ? r
+		     : check_errno_is_of_use(
+			       at, rule->action_name, &rule->errno_ret, "errnoRet", e);
 }
 
 static int read_rules(const struct json_at *at, void *out, struct err *e)
@@ -135,15 +145,43 @@ static const struct json_field seccomp_fields[] = {
 	{"defaultErrnoRet", JSON_OPT_U64, check_errno, AT(default_errno), 0},
 	{"flags", JSON_STRV, check_flags, AT(flags), 0},
 	{"listenerPath", JSON_STR, NULL, AT(listener_path), 0},
-	{"listenerMetadata", JSON_IGNORE, NULL, 0, 0},
+	{"listenerMetadata", JSON_STR, NULL, AT(listener_metadata), 0},
 	{"architectures", JSON_STRV, check_arches, AT(architectures), 0},
 	{"syscalls", JSON_ARRAY, read_rules, 0, 0},
 };
 
+static bool is_notify(const char *action)
+{
+	return strcmp(action, "SCMP_ACT_NOTIFY") == 0;
+}
+
+static int check_listener(const struct json_at *at, const struct config_seccomp *s, struct err *e)
+{
+	const char *path = s->listener_path;
+
+	if (s->listener_metadata && !path)
+		return json_err(at, EINVAL, e, "listenerMetadata: without listenerPath");
+	if (!s->notifies)
+		return 0;
+	if (!path || path[0] != '/')
+		return json_err(at, EINVAL, e,
+			"listenerPath: SCMP_ACT_NOTIFY needs the absolute path of a socket");
+	return 0;
+}
+
 int config_read_seccomp(const struct json_at *at, void *config, struct err *e)
 {
 	struct config_seccomp *s = &((struct config *)config)->seccomp;
+	int r = json_object(at, FIELDS(seccomp_fields), s, e);
 
 	s->val = at->val;
-	return json_object(at, FIELDS(seccomp_fields), s, e);
+	if (r == 0)
+		r = check_errno_is_of_use(
+			at, s->default_action, &s->default_errno, "defaultErrnoRet", e);
+	if (r < 0)
+		return r;
+	s->notifies = is_notify(s->default_action);
+	for (size_t i = 0; i < s->n_rules; i++)
+		s->notifies |= is_notify(s->rules[i].action_name);
+	return check_listener(at, s, e);
 }

@@ -84,7 +84,7 @@ static struct seccomp_filter build(int cache)
 	struct seccomp_filter f;
 	struct err e = {0};
 
-	if (seccomp_build(&config.seccomp, cache, cache, &f, &e) < 0)
+	if (seccomp_build(&config.seccomp, cache, cache, NULL, &f, &e) < 0)
 		fail_msg("%s", e.msg);
 	return f;
 }
@@ -160,6 +160,73 @@ static void a_foreign_machines_calls_are_killed(void **state)
 	assert_int_equal(verdict(&f, AUDIT_ARCH_PPC64LE, 4, 0) & SECCOMP_RET_ACTION_FULL,
 		SECCOMP_RET_KILL_THREAD);
 	seccomp_filter_free(&f);
+}
+
+static void every_action_has_its_verdict(void **state)
+{
+	static const struct {
+		const char *rule;
+		uint32_t verdict;
+	} cases[] = {
+		{"\"action\":\"SCMP_ACT_KILL\"", SECCOMP_RET_KILL_THREAD},
+		{"\"action\":\"SCMP_ACT_KILL_THREAD\"", SECCOMP_RET_KILL_THREAD},
+		{"\"action\":\"SCMP_ACT_KILL_PROCESS\"", SECCOMP_RET_KILL_PROCESS},
+		{"\"action\":\"SCMP_ACT_TRAP\"", SECCOMP_RET_TRAP},
+		{"\"action\":\"SCMP_ACT_ERRNO\"", SECCOMP_RET_ERRNO | 1},
+		{"\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":0", SECCOMP_RET_ERRNO},
+		{"\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":7", SECCOMP_RET_TRACE | 7},
+		{"\"action\":\"SCMP_ACT_LOG\"", SECCOMP_RET_LOG},
+		{"\"action\":\"SCMP_ACT_NOTIFY\"", SECCOMP_RET_USER_NOTIF},
+	};
+	char json[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seccomp_filter f;
+
+		snprintf(json, sizeof(json),
+			"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/x\","
+			"\"syscalls\":[{\"names\":[\"getcwd\"],%s}]}",
+			cases[i].rule);
+		assert_int_equal(parse(json), 0);
+		f = build(-1);
+		assert_int_equal(verdict(&f, NATIVE, SYS_getcwd, 0), cases[i].verdict);
+		assert_int_equal(verdict(&f, NATIVE, SYS_read, 0), SECCOMP_RET_ALLOW);
+		seccomp_filter_free(&f);
+	}
+}
+
+static void every_operator_compares(void **state)
+{
+	static const struct {
+		const char *op;
+		const char *yes; /* verdict for the arguments 0 to 4, against 2: 1 where it holds */
+	} cases[] = {
+		{"SCMP_CMP_NE", "11011"}, {"SCMP_CMP_LT", "11000"}, {"SCMP_CMP_LE", "11100"},
+		{"SCMP_CMP_EQ", "00100"}, {"SCMP_CMP_GE", "00111"}, {"SCMP_CMP_GT", "00011"},
+		{"SCMP_CMP_MASKED_EQ", "00110"}, /* value 2 is the mask, valueTwo the rest */
+	};
+	char json[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct seccomp_filter f;
+
+		snprintf(json, sizeof(json),
+			"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":"
+			"[\"personality\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,"
+			"\"value\":2,\"valueTwo\":2,\"op\":\"%s\"}]}]}",
+			cases[i].op);
+		assert_int_equal(parse(json), 0);
+		f = build(-1);
+		for (unsigned arg = 0; arg < 5; arg++) {
+			bool yes = verdict(&f, NATIVE, SYS_personality, arg) != SECCOMP_RET_ALLOW;
+
+			if (yes != (cases[i].yes[arg] == '1'))
+				fail_msg("%u %s 2 is %d", arg, cases[i].op, yes);
+		}
+		seccomp_filter_free(&f);
+	}
 }
 
 static void flags_are_taken_over(void **state)
@@ -285,6 +352,8 @@ int main(void)
 		cmocka_unit_test(arguments_are_compared),
 		cmocka_unit_test(two_values_of_one_argument_are_alternatives),
 		cmocka_unit_test(a_foreign_machines_calls_are_killed),
+		cmocka_unit_test(every_action_has_its_verdict),
+		cmocka_unit_test(every_operator_compares),
 		cmocka_unit_test(flags_are_taken_over),
 		cmocka_unit_test(an_equal_section_comes_from_the_cache),
 		cmocka_unit_test(what_is_saved_is_restored),

@@ -38,6 +38,7 @@ static const struct json_field state_fields[] = {
 	{"startTime", JSON_OPT_U64, NULL, AT(start_time), 0},
 	{"poststart", JSON_BOOL, NULL, AT(has_poststart), 0},
 	{"poststop", JSON_BOOL, NULL, AT(has_poststop), 0},
+	{"seccompListener", JSON_STR, NULL, AT(seccomp_listener), 0},
 	{"annotations", JSON_OBJECT, read_annotations, 0, 0},
 };
 
@@ -181,6 +182,8 @@ int state_save(struct state *s, int dirfd, struct err *e)
 	yyjson_mut_obj_add_uint(doc, o, "startTime", s->start_time.v);
 	yyjson_mut_obj_add_bool(doc, o, "poststart", s->has_poststart);
 	yyjson_mut_obj_add_bool(doc, o, "poststop", s->has_poststop);
+	if (s->seccomp_listener)
+		yyjson_mut_obj_add_str(doc, o, "seccompListener", s->seccomp_listener);
 	add_annotations(doc, o, s->annotations);
 	text = yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
 	if (!text)
@@ -349,24 +352,32 @@ const char *state_status_name(enum container_status status)
 	return names[status];
 }
 
-char *state_print(const struct state *s, enum container_status status, bool extra, size_t *ret_len)
+yyjson_mut_val *state_value(
+	yyjson_mut_doc *doc, const struct state *s, enum container_status status)
 {
-	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *o = yyjson_mut_obj(doc);
-	char *text;
 
-	yyjson_mut_doc_set_root(doc, o);
-	yyjson_mut_obj_add_str(doc, o, "ociVersion", "1.2.0");
+	yyjson_mut_obj_add_str(doc, o, "ociVersion", OCI_VERSION);
 	yyjson_mut_obj_add_str(doc, o, "id", s->id);
 	yyjson_mut_obj_add_int(doc, o, "pid", status == STATUS_STOPPED ? 0 : s->pid.v);
 	yyjson_mut_obj_add_str(doc, o, "status", state_status_name(status));
 	yyjson_mut_obj_add_str(doc, o, "bundle", s->bundle);
+	add_annotations(doc, o, s->annotations);
+	return o;
+}
+
+char *state_print(const struct state *s, enum container_status status, bool extra, size_t *ret_len)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_val *o = state_value(doc, s, status);
+	char *text;
+
+	yyjson_mut_doc_set_root(doc, o);
 	if (extra) {
 		yyjson_mut_obj_add_str(doc, o, "rootfs", s->rootfs);
 		yyjson_mut_obj_add_str(doc, o, "created", s->created);
 		yyjson_mut_obj_add_str(doc, o, "owner", "");
 	}
-	add_annotations(doc, o, s->annotations);
 	text = yyjson_mut_write(doc, extra ? YYJSON_WRITE_PRETTY_TWO_SPACES : 0, ret_len);
 	yyjson_mut_doc_free(doc);
 	return text;

@@ -15,6 +15,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* of the runtime-spec that states comply with */
+#define OCI_VERSION "1.2.0"
+
 enum container_status {
 	STATUS_CREATING,
 	STATUS_CREATED,
@@ -36,6 +39,7 @@ struct state {
 	struct json_opt_u64 start_time; /* of the process, clock ticks since boot */
 	bool has_poststart;
 	bool has_poststop;
+	const char *seccomp_listener; /* the agent's socket when its filter notifies; or NULL */
 	yyjson_val *annotations;
 };
 
@@ -95,6 +99,10 @@ int process_start_time(pid_t pid, uint64_t *ret_time, bool *ret_zombie);
  * Returns malloc'ed text, NULL when memory is out.
  */
 char *state_print(const struct state *s, enum container_status status, bool extra, size_t *ret_len);
+
+/* The same as part of @doc, without what is runc's. */
+yyjson_mut_val *state_value(
+	yyjson_mut_doc *doc, const struct state *s, enum container_status status);
 
 /* Connect to the start socket. Returns a descriptor; -ECONNREFUSED or -ENOENT when nobody waits. */
 int state_connect_start(int dirfd);
