@@ -54,7 +54,7 @@ static int stage_namespaces(struct child *ch, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (new_user_ns(cfg) || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
+	if (new_user_ns(cfg) || cfg->n_net_devices || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
 		cfg->hooks[HOOK_START_CONTAINER].n) {
 		r = sync_recv(ch->c->sync, &msg, e);
 		if (r != SYNC_GO)

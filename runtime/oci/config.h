@@ -268,6 +268,11 @@ struct config_seccomp {
 	size_t n_rules;
 };
 
+struct config_net_device {
+	const char *name;
+	const char *new_name; /* in the container */
+};
+
 struct config_time_offset {
 	bool given;
 	int64_t secs;
@@ -310,7 +315,8 @@ struct config {
 	const char *personality_domain;
 	struct config_time_offset boottime;
 	struct config_time_offset monotonic;
-	bool net_devices;
+	struct config_net_device *net_devices;
+	size_t n_net_devices;
 	bool intel_rdt;
 	struct config_memory_policy memory_policy;
 };

@@ -1,4 +1,5 @@
 #include "runtime/oci/config.h"
+#include "runtime/oci/netdev.h"
 #include "runtime/oci/sysctl.h"
 
 #include <linux/mount.h>
@@ -142,13 +143,13 @@ int config_check(const struct config *c, struct err *e)
 	if (r == 0)
 		r = sysctl_check(c, e);
 	if (r == 0)
+		r = netdev_check(c, e);
+	if (r == 0)
 		r = check_notify(c, e);
 	if (r < 0)
 		return r;
 	if (given(c->mount_label))
 		return err_set(e, ENOTSUP, "linux.mountLabel: SELinux is not available");
-	if (c->net_devices)
-		return err_set(e, ENOTSUP, "linux.netDevices: is not supported");
 	if (c->intel_rdt)
 		return err_set(e, ENOTSUP, "linux.intelRdt: is not supported");
 	return 0;

@@ -12,6 +12,7 @@
 #define ROOT "\"root\":{\"path\":\"rootfs\"}"
 #define PROCESS "\"process\":{\"cwd\":\"/\",\"args\":[\"sh\"]}"
 #define MOUNT_NS "{\"type\":\"mount\"}"
+#define NET_NS "{\"type\":\"network\"}"
 #define USER_NS "{\"type\":\"user\"}"
 #define MAPS                                                                                       \
 	"\"uidMappings\":[{\"containerID\":0,\"hostID\":1000,\"size\":10}],"                       \
@@ -127,7 +128,21 @@ static void what_cannot_be_done_is_named(void **state)
 		 "],\"resources\":{\"unified\":{\"cgroup.procs\":\"1\"}}",
 			"", "linux.resources.unified.cgroup.procs: "},
 		{"\"namespaces\":[" MOUNT_NS "],\"netDevices\":{\"eth0\":{}}", "",
-			"linux.netDevices: is not supported"},
+			"linux.netDevices: needs a network namespace"},
+		{"\"namespaces\":[" MOUNT_NS "," NET_NS "],\"netDevices\":{\"a/b\":{}}", "",
+			"linux.netDevices.a/b: no interface can have this name"},
+		{"\"namespaces\":[" MOUNT_NS "," NET_NS "],\"netDevices\":{\"eth%d\":{}}", "",
+			"linux.netDevices.eth%d: no interface can have this name"},
+		{"\"namespaces\":[" MOUNT_NS "," NET_NS
+		 "],\"netDevices\":{\"a\":{\"name\":\"sixteen-bytes-xx\"}}",
+			"",
+			"linux.netDevices.a.name: no interface can be called \"sixteen-bytes-xx\""},
+		{"\"namespaces\":[" MOUNT_NS "," NET_NS
+		 "],\"netDevices\":{\"a\":{\"name\":\"x%d%d\"}}",
+			"", "linux.netDevices.a.name: no interface can be called \"x%d%d\""},
+		{"\"namespaces\":[" MOUNT_NS "," NET_NS
+		 "],\"netDevices\":{\"a\":{\"name\":\"b\"},\"b\":{}}",
+			"", "linux.netDevices.b.name: a is also called \"b\""},
 		{"\"namespaces\":[" MOUNT_NS "],\"intelRdt\":{\"closID\":\"x\"}", "",
 			"linux.intelRdt: is not supported"},
 		{"\"namespaces\":[" MOUNT_NS "],\"mountLabel\":\"x\"", "", "linux.mountLabel: "},

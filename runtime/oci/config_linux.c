@@ -1,4 +1,5 @@
 #include "runtime/oci/config.h"
+#include "runtime/oci/limits.h"
 #include "runtime/oci/names.h"
 
 #include <string.h>
@@ -201,26 +202,35 @@ static int read_personality(const struct json_at *at, void *out, struct err *e)
 }
 
 static const struct json_field net_device_fields[] = {
-	{"name", JSON_STR, NULL, 0, 0},
+	{"name", JSON_STR, NULL, offsetof(struct config_net_device, new_name), 0},
 };
 
 static int read_net_devices(const struct json_at *at, void *out, struct err *e)
 {
+	const size_t n = yyjson_obj_size(at->val);
 	struct config *c = out;
 	yyjson_obj_iter it;
 	yyjson_val *key;
 	int r = 0;
 
+	if (n > OCI_NETDEVS_MAX)
+		return json_err(at, E2BIG, e, "more than %d devices", OCI_NETDEVS_MAX);
+	c->net_devices = arena_calloc(at->ctx->arena, n + 1, sizeof(*c->net_devices));
+	if (!c->net_devices)
+		return json_err(at, ENOMEM, e, "out of memory");
 	yyjson_obj_iter_init(at->val, &it);
 	while (r == 0 && (key = yyjson_obj_iter_next(&it))) {
+		struct config_net_device *d = &c->net_devices[c->n_net_devices++];
 		struct json_at item = {.val = yyjson_obj_iter_get_val(key),
 			.up = at,
 			.key = yyjson_get_str(key),
 			.ctx = at->ctx};
-		const char *name;
 
-		r = json_object(&item, FIELDS(net_device_fields), &name, e);
-		c->net_devices = true;
+		d->name = item.key;
+		r = json_object(&item, FIELDS(net_device_fields), d, e);
+		/* The spec's default; engines write "" for it. */
+		if (!d->new_name || !d->new_name[0])
+			d->new_name = d->name;
 	}
 	return r;
 }

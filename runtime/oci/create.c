@@ -12,6 +12,7 @@
 #include "runtime/oci/idmap.h"
 #include "runtime/oci/limits.h"
 #include "runtime/oci/namespaces.h"
+#include "runtime/oci/netdev.h"
 #include "runtime/oci/sync.h"
 
 #include <fcntl.h>
@@ -60,6 +61,7 @@ struct creation {
 	int cgroup_root;
 	char *bundle;
 	char *rootfs;
+	struct netdev_moves net;
 	char cgroup[CGROUP_PATH_MAX];
 	char created[40];
 	pid_t pid;
@@ -287,6 +289,23 @@ static int send_if_alive(
 				    : 0;
 }
 
+static int move_net_devices(struct creation *n, struct err *e)
+{
+	AUTO_CLOSE int made = -1;
+	int target = n->c.ns_fds[NS_NET];
+	char path[64];
+
+	if (n->config.n_net_devices == 0)
+		return 0;
+	if (target < 0) {
+		snprintf(path, sizeof(path), "%d/ns/net", n->pid);
+		target = made = openat(n->c.host_proc, path, O_RDONLY | O_CLOEXEC);
+	}
+	if (target < 0)
+		return err_set(e, errno, "linux.netDevices: open %s: %s", path, strerror(errno));
+	return netdev_move(&n->config, n->c.host_proc, target, &n->net, e);
+}
+
 static int clone_container(struct creation *n, struct err *e)
 {
 	const struct config *cfg = &n->config;
@@ -327,8 +346,10 @@ static int clone_container(struct creation *n, struct err *e)
 	if (r == 0 && cfg->ns[NS_USER].given)
 		r = process_raise_limits(n->pid, &cfg->process, e);
 	if (r == 0)
+		r = move_net_devices(n, e);
+	if (r == 0)
 		r = set_oom_score(n, e);
-	if (r == 0 && (new_user || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
+	if (r == 0 && (new_user || cfg->n_net_devices || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
 			      cfg->hooks[HOOK_START_CONTAINER].n))
 		r = send_if_alive(n, SYNC_GO, n->pid, e);
 	return r;
@@ -409,6 +430,7 @@ static void undo(struct creation *n, const char *id)
 {
 	struct err ignored = {0};
 
+	netdev_put_back(&n->net, oci_warn);
 	if (n->pidfd >= 0) {
 		(void)sys_pidfd_send_signal(n->pidfd, SIGKILL, NULL, 0);
 		(void)waitid(P_PIDFD, (id_t)n->pidfd, &(siginfo_t){0}, WEXITED);
@@ -431,6 +453,7 @@ static void creation_init(struct creation *n, const struct create_options *opts)
 	n->c.tree = -1;
 	n->c.host_proc = -1;
 	n->c.cgroup = -1;
+	n->net = (struct netdev_moves)NETDEV_NO_MOVES;
 	n->c.console = -1;
 	n->c.agent = -1;
 	n->c.sync = -1;
@@ -461,6 +484,8 @@ static int create_from(struct creation *n, const struct globals *g, const char *
 	r = create(n, run_now, ret_console, e);
 	if (r < 0)
 		undo(n, id);
+	else
+		netdev_forget(&n->net);
 	return r;
 }
 

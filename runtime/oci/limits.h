@@ -40,6 +40,10 @@
 /* milliseconds that pause waits for the last process to freeze */
 #define OCI_FREEZE_WAIT_MS 10000
 
+/* interfaces that one container may take, and addresses that go along with each */
+#define OCI_NETDEVS_MAX 256
+#define OCI_NETDEV_ADDRS_MAX 1024
+
 /* lines of uid_map or gid_map: the kernel's limit since 4.15 */
 #define OCI_ID_MAPS_MAX 340
 
