@@ -29,13 +29,14 @@ include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: all run image test bench check fetch lock clean help host-packages
+.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages
 PACKAGES_all := build
 PACKAGES_run := build run
 PACKAGES_image := build image
 PACKAGES_check := build check
 PACKAGES_test := build check image test
 PACKAGES_bench := build image bench
+PACKAGES_bench-oci := build bench
 # $(call install,TARGET): the Debian packages that the target needs
 install = $(Q)build/host-packages.sh $(PACKAGES_$1)
 
@@ -66,6 +67,11 @@ bench: ## print sizes, boot times beside a floor, and memory
 	$(call install,bench)
 	$(Q)build/steps.py image
 	$(Q)qemu-tests/bench.py $(BENCH_FLAGS)
+
+bench-oci: ## print what sampan-oci costs beside a floor, crun and runc, in a machine with a Debian userland
+	$(call install,bench-oci)
+	$(Q)ARCH=x86_64 build/steps.py kernel initramfs host-tools
+	$(Q)qemu-tests/bench_oci.py $(BENCH_FLAGS)
 
 check: ## unit tests with ASan and UBSan, stored fuzz inputs, linters, kernel config
 	$(call install,check)

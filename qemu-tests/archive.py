@@ -40,12 +40,12 @@ def write_archive(path, files):
     return path
 
 
-def compile_program(name, arch, directory):
-    """Compile programs/<name>.c with the guest's own C library; returns its bytes."""
+def compile_program(name, arch, directory, flags=(), sources=()):
+    """Compile programs/<name>.c and @sources with the guest's own C library; returns its bytes."""
     compiler = TOP / "out" / arch / "pkg" / "musl" / "bin" / COMPILERS[arch]
     source = TOP / "qemu-tests" / "programs" / f"{name}.c"
     target = Path(directory) / name
     subprocess.run(
-        [compiler, "-std=gnu17", "-O2", "-s", "-o", target, source], check=True
+        [compiler, "-std=gnu17", "-O2", "-s", *flags, "-o", target, source, *sources], check=True
     )
     return target.read_bytes()

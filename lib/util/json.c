@@ -136,11 +136,12 @@ int json_err(const struct json_at *at, int errnum, struct err *e, const char *fm
 
 int json_want(const struct json_at *at, bool ok, const char *want, struct err *e)
 {
-	const char *desc = yyjson_get_type_desc(at->val);
-	const char *got = desc;
+	const char *desc;
+	const char *got;
 
 	if (ok)
 		return 0;
+	got = desc = yyjson_get_type_desc(at->val);
 	if (strcmp(desc, "true") == 0 || strcmp(desc, "false") == 0)
 		got = "a boolean";
 	else if (yyjson_is_int(at->val))
@@ -313,9 +314,12 @@ static int json_store(
 static const struct json_field *json_find(
 	const struct json_field *fields, size_t n_fields, yyjson_val *key)
 {
+	const char *name = yyjson_get_str(key);
+
+	/* Measured names only where the text is equal: most comparisons end at the first byte. */
 	for (size_t i = 0; i < n_fields; i++) {
-		if (yyjson_equals_str(key, fields[i].key))
-			return &fields[i];
+		if (strcmp(name, fields[i].key) == 0)
+			return yyjson_equals_str(key, fields[i].key) ? &fields[i] : NULL;
 	}
 	return NULL;
 }

@@ -112,6 +112,11 @@ static const char *const hook_names[HOOK_N] = {
 
 int name_cap(const char *name)
 {
+	/* As a generated configuration spells it. */
+	for (int i = 0; i < CAP_NAMES_N; i++) {
+		if (strcmp(name, cap_names[i]) == 0)
+			return i;
+	}
 	for (int i = 0; i < CAP_NAMES_N; i++) {
 		if (strcasecmp(name, cap_names[i]) == 0 || strcasecmp(name, cap_names[i] + 4) == 0)
 			return i;
