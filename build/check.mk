@@ -36,6 +36,11 @@ $(eval $(call program,check/asan,$(CHECK)/asan/bin/init,init,$(CLANG) $(ASAN_FLA
 $(eval $(call program,check/asan,$(CHECK)/asan/bin/sampan,runtime/cli,$(CLANG) $(ASAN_FLAGS)))
 $(CHECK)/python/init.ok: $(CHECK)/asan/bin/init $(CHECK)/asan/bin/sampan
 
+# the engine for its own tests, with that init and the runtime that was built
+$(eval $(call program,check/asan,$(CHECK)/asan/bin/sampand,runtime/api,$(CLANG) $(ASAN_FLAGS),$(call ldlibs_of,runtime/api)))
+$(CHECK)/python/runtime/api.ok: $(addprefix $(CHECK)/asan/bin/,init sampan sampand) \
+	$(wildcard out/$(HOST_ARCH)/bin/sampan-oci)
+
 # Runs one check, prints one line, and its output only when it fails.
 run_check = $(Q)mkdir -p $(@D); build/quiet.sh '$1' $@.log $2 && touch $@
 

@@ -9,16 +9,24 @@ CFLAGS_PRODUCT := -O2 -g0 -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 	-ffunction-sections -fdata-sections
 LDFLAGS_PRODUCT := -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
-# Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base.
+# Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base. Inside the engine:
+# runtime/store ← runtime/image ← runtime/engine ← runtime/api.
 FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard lib/*/*.c init/*.c init/*/*.c runtime/*/*.c))))
-libs_of = $(if $(filter lib/base,$1),,$(if $(filter init init/% lib/util,$1),lib/base,lib/util lib/base))
+below_api := runtime/engine
+below_engine := runtime/image
+below_image := runtime/store
+libs_of = $(if $(filter lib/base,$1),,$(if $(filter init init/% lib/util,$1),lib/base,\
+	$(call engine_parts,$(1:runtime/%=%)) lib/util lib/base))
+engine_parts = $(if $(below_$1),$(below_$1) $(call engine_parts,$(below_$1:runtime/%=%)))
 
 sources_of = $(filter-out %/main.c %_test.c %_fuzz.c,$(wildcard $1/*.c))
 in_folders = $(sort $(foreach f,$(FOLDERS),$(wildcard $f/$1)))
 
 # Third-party libraries by folder; yyjson is an object of ours, because Debian 12 has no package of it.
-uses_yyjson = $(filter lib/util runtime/oci runtime/image runtime/cli,$1)
-ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/image,$1),-larchive -lmbedcrypto)
+uses_yyjson = $(filter lib/util runtime/%,$1)
+ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/api,$1),-lhttp_parser) \
+	$(if $(filter runtime/image,$1 $(libs_of)),-larchive -lmbedcrypto) \
+	$(if $(filter runtime/store,$1 $(libs_of)),-lsqlite3 -lpthread)
 
 # The archives that the programs and tests of folder $2 are linked with, in variant $1. For fuzzing it
 # is our own code that is watched; yyjson would take minutes to compile that way.

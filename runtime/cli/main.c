@@ -1,4 +1,5 @@
 /* sampan: the command on the console. A new subcommand is a line in the table below. */
+#include "runtime/cli/dial.h"
 #include "runtime/cli/services.h"
 
 #include <stdio.h>
@@ -16,6 +17,7 @@ static const struct {
 	{"restart", "NAME...", "stop, then start", services_restart},
 	{"logs", "[-f] NAME", "show what a service printed (init: init's own), -f: and goes on to",
 		services_logs},
+	{"system", "dial-stdio", "connect a docker client, over ssh, with the engine", dial_system},
 	{"reboot", "", "stop everything and restart the machine", services_reboot},
 	{"poweroff", "", "stop everything and switch the machine off", services_poweroff},
 };

@@ -68,26 +68,44 @@ void hasher_update(struct hasher *h, const void *buf, size_t len)
 	mbedtls_md_update(&h->md, buf, len);
 }
 
-int hasher_matches(struct hasher *h, const struct digest *want)
+/* End the hash and print it in hexadecimal, @len digits. Returns 0 or -EIO. */
+static int finish(struct hasher *h, char *hex, size_t len)
 {
 	unsigned char sum[MBEDTLS_MD_MAX_SIZE] = {0};
-	const char *hex = digest_hex(want);
 
 	if (mbedtls_md_finish(&h->md, sum) != 0)
-		return 0;
-	for (size_t i = 0; hex[2 * i]; i++) {
-		char two[3];
+		return -EIO;
+	for (size_t i = 0; i < len / 2; i++)
+		snprintf(hex + 2 * i, 3, "%02x", sum[i]);
+	return 0;
+}
 
-		snprintf(two, sizeof(two), "%02x", sum[i]);
-		if (memcmp(two, hex + 2 * i, 2) != 0)
-			return 0;
-	}
-	return 1;
+int hasher_matches(struct hasher *h, const struct digest *want)
+{
+	char hex[DIGEST_TEXT_BYTES] = "";
+
+	return finish(h, hex, strlen(digest_hex(want))) == 0 && strcmp(hex, digest_hex(want)) == 0;
 }
 
 void hasher_free(struct hasher *h)
 {
 	mbedtls_md_free(&h->md);
+}
+
+int digest_of(const void *buf, size_t len, struct digest *ret)
+{
+	struct digest made = {"sha256:"};
+	struct hasher h;
+	int r = hasher_start(&h, &made);
+
+	if (r < 0)
+		return r;
+	hasher_update(&h, buf, len);
+	r = finish(&h, made.text + strlen("sha256:"), 64);
+	hasher_free(&h);
+	if (r == 0)
+		*ret = made;
+	return r;
 }
 
 int digest_matches(const struct digest *want, const void *buf, size_t len)

@@ -42,6 +42,9 @@ void hasher_update(struct hasher *h, const void *buf, size_t len);
 int hasher_matches(struct hasher *h, const struct digest *want);
 void hasher_free(struct hasher *h);
 
+/* The SHA-256 of one buffer. Returns 0 or -ENOMEM. */
+int digest_of(const void *buf, size_t len, struct digest *ret);
+
 /* Hash one buffer. Returns 1 if its digest is @want, 0 if not, -ENOMEM. */
 int digest_matches(const struct digest *want, const void *buf, size_t len);
 

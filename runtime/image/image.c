@@ -161,8 +161,15 @@ static int check_layout(const struct image_source *source, struct err *e)
 /* Take over the text of the config, and make room for the layers. */
 static int take_config(struct image *image, char *text, size_t len, size_t n_layers, struct err *e)
 {
-	int r = document_parse(&image->config_doc, text, len, "image config", e);
+	int r = digest_of(text, len, &image->id);
 
+	/* Parsing changes the text. */
+	image->config_text = strndup(text, len);
+	if (r < 0 || !image->config_text) {
+		free(text);
+		return err_set(e, ENOMEM, "no memory for the image config");
+	}
+	r = document_parse(&image->config_doc, text, len, "image config", e);
 	if (r < 0)
 		return r;
 	r = image_config_read(&image->config_doc, &image->config, e);
@@ -289,30 +296,33 @@ static int check_config_name(const char *name, const char *text, size_t len, str
 	return 0;
 }
 
-static int load_saved(
-	struct image *image, const struct image_source *source, const char *ref, struct err *e)
+/* Read manifest.json; after 0 the caller owes document_free, and the images belong to @doc. */
+static int read_saved(const struct image_source *source, struct document *doc,
+	struct saved_image **ret_images, size_t *ret_n, struct err *e)
 {
-	const struct saved_image *saved = NULL;
-	struct saved_image *images;
-	struct document doc;
 	char *text;
-	size_t len, n;
+	size_t len;
 	int r = image_source_read(source, "manifest.json", &text, &len, e);
 
 	if (r == 0)
-		r = document_parse(&doc, text, len, "manifest.json", e);
+		r = document_parse(doc, text, len, "manifest.json", e);
 	if (r < 0)
 		return r;
-	r = saved_images_read(&doc, &images, &n, e);
-	if (r < 0)
-		err_wrap(e, "manifest.json");
-	if (r == 0)
-		saved = choose_saved(images, n, ref, e);
-	if (!saved) {
-		document_free(&doc);
-		return e ? -e->code : -EINVAL;
+	r = saved_images_read(doc, ret_images, ret_n, e);
+	if (r < 0) {
+		document_free(doc);
+		return err_wrap(e, "manifest.json");
 	}
-	r = image_source_read(source, saved->config, &text, &len, e);
+	return 0;
+}
+
+static int load_saved_image(struct image *image, const struct image_source *source,
+	const struct saved_image *saved, struct err *e)
+{
+	char *text;
+	size_t len;
+	int r = image_source_read(source, saved->config, &text, &len, e);
+
 	if (r == 0) {
 		r = check_config_name(saved->config, text, len, e);
 		if (r < 0)
@@ -326,6 +336,22 @@ static int load_saved(
 		if (!image->layers[i].name)
 			r = err_set(e, ENOMEM, "no memory for layers");
 	}
+	return r;
+}
+
+static int load_saved(
+	struct image *image, const struct image_source *source, const char *ref, struct err *e)
+{
+	const struct saved_image *saved;
+	struct saved_image *images;
+	struct document doc;
+	size_t n;
+	int r = read_saved(source, &doc, &images, &n, e);
+
+	if (r < 0)
+		return r;
+	saved = choose_saved(images, n, ref, e);
+	r = saved ? load_saved_image(image, source, saved, e) : e ? -e->code : -EINVAL;
 	document_free(&doc);
 	return r;
 }
@@ -353,11 +379,80 @@ int image_load(struct image *image, const struct image_source *source, const cha
 	return r;
 }
 
+static int each_saved(
+	const struct image_source *source, image_visitor visit, void *arg, struct err *e)
+{
+	struct saved_image *images;
+	struct document doc;
+	size_t n;
+	int r = read_saved(source, &doc, &images, &n, e);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct image image = {0};
+
+		r = load_saved_image(&image, source, &images[i], e);
+		if (r == 0)
+			r = visit(arg, &image, images[i].tags.v, images[i].tags.n, e);
+		image_free(&image);
+	}
+	document_free(&doc);
+	return r;
+}
+
+/* One entry of a layout's index: an image, or the index of one. */
+static int visit_entry(const struct image_source *source, const struct descriptor *d,
+	const struct platform *platform, image_visitor visit, void *arg, struct err *e)
+{
+	const char *name = d->full_name ? d->full_name : d->ref_name;
+	struct image image = {0};
+	int r = load_layout(&image, source, d->digest.text, platform, e);
+
+	if (r == 0)
+		r = visit(arg, &image, &name, name ? 1 : 0, e);
+	image_free(&image);
+	return r;
+}
+
+static int each_in_layout(const struct image_source *source, const struct platform *platform,
+	image_visitor visit, void *arg, struct err *e)
+{
+	struct document doc;
+	struct index index;
+	char *text;
+	size_t len;
+	int r = image_source_read(source, "index.json", &text, &len, e);
+
+	if (r == 0)
+		r = document_parse(&doc, text, len, "index.json", e);
+	if (r < 0)
+		return r;
+	r = index_read(&doc, &index, e);
+	for (size_t i = 0; r == 0 && i < index.n_manifests; i++) {
+		if (index.manifests[i].media && descriptor_fits(&index.manifests[i], platform))
+			r = visit_entry(source, &index.manifests[i], platform, visit, arg, e);
+	}
+	document_free(&doc);
+	return r;
+}
+
+int image_each(const struct image_source *source, const struct platform *platform,
+	image_visitor visit, void *arg, struct err *e)
+{
+	if (image_source_has(source, "manifest.json"))
+		return each_saved(source, visit, arg, e);
+	if (image_source_has(source, "index.json"))
+		return each_in_layout(source, platform, visit, arg, e);
+	return err_set(e, EINVAL, "is no image: has neither index.json nor manifest.json");
+}
+
 void image_free(struct image *image)
 {
 	for (size_t i = 0; i < image->n_layers; i++)
 		free(image->layers[i].name);
 	free(image->layers);
+	free(image->config_text);
 	document_free(&image->config_doc);
 	*image = (struct image){0};
 }

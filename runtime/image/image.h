@@ -20,6 +20,8 @@ struct image_layer {
 
 /* Refers to itself: not to be copied or moved. */
 struct image {
+	struct digest id;  /* of the config, and so of the image */
+	char *config_text; /* as the digest has it */
 	struct document config_doc;
 	struct image_config config;
 	struct image_layer *layers; /* lowest first */
@@ -36,5 +38,16 @@ struct image {
 int image_load(struct image *image, const struct image_source *source, const char *ref,
 	const struct platform *platform, struct err *e);
 void image_free(struct image *image);
+
+/* @names: what the archive calls it, @n of them, possibly none */
+typedef int (*image_visitor)(
+	void *arg, const struct image *image, const char *const *names, size_t n, struct err *e);
+
+/*
+ * Call @visit for each image of the archive that is for @platform, until it returns other than 0.
+ * Returns that, 0, or -errno with @e filled.
+ */
+int image_each(const struct image_source *source, const struct platform *platform,
+	image_visitor visit, void *arg, struct err *e);
 
 #endif

@@ -257,6 +257,7 @@ static int make_directory(const struct item *it, struct err *e)
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 	AUTO_CLOSE int fd = -1;
 	int existed;
+	int hidden = 0;
 	int r;
 
 	existed = mkdirat(it->dirfd, it->name, 0700) < 0;
@@ -265,6 +266,7 @@ static int make_directory(const struct item *it, struct err *e)
 	/* A directory of a lower layer stays; anything else, also a symlink to one, is replaced. */
 	fd = openat(it->dirfd, it->name, flags);
 	if (fd < 0) {
+		hidden = tree_is_whiteout(it->tree, it->dirfd, it->name);
 		r = tree_remove(it->tree, it->dirfd, it->name);
 		if (r < 0)
 			return fail(e, -r, "replace");
@@ -280,6 +282,9 @@ static int make_directory(const struct item *it, struct err *e)
 		r = set_metadata(it, fd, e);
 	if (r < 0)
 		return r;
+	r = hidden ? tree_set_opaque(fd) : 0;
+	if (r < 0)
+		return fail(e, -r, "hide what is below");
 	if (tree_set_dir_time(it->tree, it->path, mtime_of(it)) < 0)
 		return fail(e, ENOMEM, "make directory");
 	/* Its files are likely to come next. If it was open already, the new descriptor serves. */
@@ -388,7 +393,7 @@ static int apply_whiteout(struct item *it, int kind, const char *hidden, struct 
 	int r;
 
 	snprintf(path, sizeof(path), "%.*s", (int)it->dir_len, it->path);
-	it->dirfd = tree_parent(it->tree, path, it->dir_len, 0);
+	it->dirfd = tree_parent(it->tree, path, it->dir_len, it->tree->overlay);
 	/* Nothing there to hide. umoci also hides the files of a directory that became a file. */
 	if (it->dirfd == -ENOENT || it->dirfd == -ENOTDIR)
 		return 0;

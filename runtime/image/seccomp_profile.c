@@ -35,8 +35,7 @@ static int list_has(yyjson_val *list, const char *s)
 	yyjson_val *v;
 	size_t i, n;
 
-	yyjson_arr_foreach(list, i, n, v)
-	{
+	yyjson_arr_foreach (list, i, n, v) {
 		if (yyjson_equals_str(v, s))
 			return 1;
 	}
@@ -79,15 +78,13 @@ static int condition_holds(const struct seccomp_target *t, yyjson_val *cond, int
 		return includes;
 	if (!yyjson_is_obj(cond))
 		return -EINVAL;
-	yyjson_obj_foreach(cond, i, n, key, v)
-	{
+	yyjson_obj_foreach (cond, i, n, key, v) {
 		int met = includes;
 
 		if (yyjson_equals_str(key, "arches") && yyjson_is_arr(v)) {
 			met = list_has(v, t->architecture);
 		} else if (yyjson_equals_str(key, "caps") && yyjson_is_arr(v)) {
-			yyjson_arr_foreach(v, j, m, cap)
-			{
+			yyjson_arr_foreach (v, j, m, cap) {
 				if (has_cap(t, cap) != includes)
 					met = !includes;
 			}
@@ -127,8 +124,7 @@ static int add_rules(yyjson_val *rules, const struct seccomp_target *t, yyjson_m
 	yyjson_val *rule;
 	size_t i, n;
 
-	yyjson_arr_foreach(rules, i, n, rule)
-	{
+	yyjson_arr_foreach (rules, i, n, rule) {
 		int in = condition_holds(t, yyjson_obj_get(rule, "includes"), 1);
 		int ex = condition_holds(t, yyjson_obj_get(rule, "excludes"), 0);
 
@@ -156,8 +152,7 @@ static int add_architecture(yyjson_val *map, const struct seccomp_target *t, yyj
 		if (strcmp(architectures[a].go, t->architecture) == 0)
 			native = architectures[a].scmp;
 	}
-	yyjson_arr_foreach(map, i, n, entry)
-	{
+	yyjson_arr_foreach (map, i, n, entry) {
 		if (!native || !yyjson_equals_str(yyjson_obj_get(entry, "architecture"), native))
 			continue;
 		yyjson_mut_arr_add_str(doc, out, native);

@@ -2,6 +2,7 @@
 
 #include "lib/util/path.h"
 #include "runtime/image/layerpath.h"
+#include "runtime/image/reference.h"
 #include "runtime/image/seccomp_profile.h"
 
 #include <stdio.h>
@@ -19,11 +20,11 @@
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 524288
 
-static const char default_path[] =
+const char spec_default_path[] =
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /* Docker's default capabilities. */
-static const char *const default_caps[] = {
+const char *const spec_default_caps[SPEC_CAPS_N] = {
 	"CAP_CHOWN",
 	"CAP_DAC_OVERRIDE",
 	"CAP_FSETID",
@@ -154,8 +155,8 @@ static yyjson_mut_val *make_env(yyjson_mut_doc *doc, const struct image_config *
 
 	snprintf(hostname, sizeof(hostname), "HOSTNAME=%s", options->hostname);
 	snprintf(home, sizeof(home), "HOME=%s", user->home);
-	if (!is_set(&c->env, 0, default_path))
-		yyjson_mut_arr_add_str(doc, arr, default_path);
+	if (!is_set(&c->env, 0, spec_default_path))
+		yyjson_mut_arr_add_str(doc, arr, spec_default_path);
 	if (!is_set(&c->env, 0, hostname))
 		yyjson_mut_arr_add_strcpy(doc, arr, hostname);
 	for (size_t i = 0; i < c->env.n; i++) {
@@ -167,7 +168,7 @@ static yyjson_mut_val *make_env(yyjson_mut_doc *doc, const struct image_config *
 	return arr;
 }
 
-static yyjson_mut_val *make_user(yyjson_mut_doc *doc, const struct user *user)
+yyjson_mut_val *spec_user(yyjson_mut_doc *doc, const struct user *user)
 {
 	yyjson_mut_val *obj = yyjson_mut_obj(doc);
 	yyjson_mut_val *groups = yyjson_mut_arr(doc);
@@ -196,12 +197,12 @@ static yyjson_mut_val *make_process(yyjson_mut_doc *doc, const struct image_conf
 		yyjson_mut_arr_add_str(doc, args, c->cmd.v[i]);
 	for (size_t i = 0; i < COUNT(cap_sets); i++)
 		yyjson_mut_obj_add_val(
-			doc, caps, cap_sets[i], strings(doc, default_caps, COUNT(default_caps)));
+			doc, caps, cap_sets[i], strings(doc, spec_default_caps, SPEC_CAPS_N));
 	yyjson_mut_obj_add_str(doc, nofile, "type", "RLIMIT_NOFILE");
 	yyjson_mut_obj_add_uint(doc, nofile, "hard", NOFILE_HARD);
 	yyjson_mut_obj_add_uint(doc, nofile, "soft", NOFILE_SOFT);
 	yyjson_mut_obj_add_bool(doc, process, "terminal", false);
-	yyjson_mut_obj_add_val(doc, process, "user", make_user(doc, user));
+	yyjson_mut_obj_add_val(doc, process, "user", spec_user(doc, user));
 	yyjson_mut_obj_add_val(doc, process, "args", args);
 	yyjson_mut_obj_add_val(doc, process, "env", make_env(doc, c, user, options));
 	yyjson_mut_obj_add_strcpy(doc, process, "cwd", cwd);
@@ -211,7 +212,7 @@ static yyjson_mut_val *make_process(yyjson_mut_doc *doc, const struct image_conf
 	return process;
 }
 
-static yyjson_mut_val *make_mounts(yyjson_mut_doc *doc)
+yyjson_mut_val *spec_mounts(yyjson_mut_doc *doc)
 {
 	yyjson_mut_val *arr = yyjson_mut_arr(doc);
 
@@ -227,9 +228,8 @@ static yyjson_mut_val *make_mounts(yyjson_mut_doc *doc)
 	return arr;
 }
 
-static yyjson_mut_val *make_resources(yyjson_mut_doc *doc)
+yyjson_mut_val *spec_device_rules(yyjson_mut_doc *doc)
 {
-	yyjson_mut_val *resources = yyjson_mut_obj(doc);
 	yyjson_mut_val *devices = yyjson_mut_arr(doc);
 
 	for (size_t i = 0; i < COUNT(device_rules); i++) {
@@ -243,8 +243,33 @@ static yyjson_mut_val *make_resources(yyjson_mut_doc *doc)
 		}
 		yyjson_mut_obj_add_str(doc, d, "access", "rwm");
 	}
-	yyjson_mut_obj_add_val(doc, resources, "devices", devices);
-	return resources;
+	return devices;
+}
+
+yyjson_mut_val *spec_masked_paths(yyjson_mut_doc *doc)
+{
+	return strings(doc, masked_paths, COUNT(masked_paths));
+}
+
+yyjson_mut_val *spec_readonly_paths(yyjson_mut_doc *doc)
+{
+	return strings(doc, readonly_paths, COUNT(readonly_paths));
+}
+
+yyjson_mut_val *spec_seccomp(yyjson_mut_doc *doc, const char *profile, size_t len,
+	const char *const *caps, size_t n_caps, struct err *e)
+{
+	const struct seccomp_target target = {
+		.architecture = platform_native().architecture,
+		.caps = caps,
+		.n_caps = n_caps,
+		.kernel_major = KERNEL_MAJOR,
+		.kernel_minor = KERNEL_MINOR,
+	};
+
+	if (!profile)
+		profile = seccomp_profile_default(&len);
+	return seccomp_profile_resolve(profile, len, &target, doc, e);
 }
 
 static yyjson_mut_val *make_linux(yyjson_mut_doc *doc, const struct image_config *c,
@@ -252,13 +277,14 @@ static yyjson_mut_val *make_linux(yyjson_mut_doc *doc, const struct image_config
 {
 	const struct seccomp_target target = {
 		.architecture = c->architecture,
-		.caps = default_caps,
-		.n_caps = COUNT(default_caps),
+		.caps = spec_default_caps,
+		.n_caps = SPEC_CAPS_N,
 		.kernel_major = KERNEL_MAJOR,
 		.kernel_minor = KERNEL_MINOR,
 	};
 	size_t n_ns = options->private_network ? COUNT(namespaces) : N_NAMESPACES_ALWAYS;
 	yyjson_mut_val *linux_obj = yyjson_mut_obj(doc);
+	yyjson_mut_val *resources = yyjson_mut_obj(doc);
 	yyjson_mut_val *ns = yyjson_mut_arr(doc);
 	yyjson_mut_val *sysctl = yyjson_mut_obj(doc);
 	yyjson_mut_val *seccomp;
@@ -275,13 +301,12 @@ static yyjson_mut_val *make_linux(yyjson_mut_doc *doc, const struct image_config
 		yyjson_mut_obj_add_str(doc, sysctl, network_sysctls[i][0], network_sysctls[i][1]);
 	if (options->private_network)
 		yyjson_mut_obj_add_val(doc, linux_obj, "sysctl", sysctl);
-	yyjson_mut_obj_add_val(doc, linux_obj, "resources", make_resources(doc));
+	yyjson_mut_obj_add_val(doc, resources, "devices", spec_device_rules(doc));
+	yyjson_mut_obj_add_val(doc, linux_obj, "resources", resources);
 	yyjson_mut_obj_add_val(doc, linux_obj, "namespaces", ns);
 	yyjson_mut_obj_add_val(doc, linux_obj, "seccomp", seccomp);
-	yyjson_mut_obj_add_val(
-		doc, linux_obj, "maskedPaths", strings(doc, masked_paths, COUNT(masked_paths)));
-	yyjson_mut_obj_add_val(doc, linux_obj, "readonlyPaths",
-		strings(doc, readonly_paths, COUNT(readonly_paths)));
+	yyjson_mut_obj_add_val(doc, linux_obj, "maskedPaths", spec_masked_paths(doc));
+	yyjson_mut_obj_add_val(doc, linux_obj, "readonlyPaths", spec_readonly_paths(doc));
 	return linux_obj;
 }
 
@@ -346,7 +371,7 @@ static int fill(yyjson_mut_doc *doc, const struct image_config *c, const struct 
 	yyjson_mut_obj_add_bool(doc, root, "readonly", false);
 	yyjson_mut_obj_add_val(doc, top, "root", root);
 	yyjson_mut_obj_add_str(doc, top, "hostname", options->hostname);
-	yyjson_mut_obj_add_val(doc, top, "mounts", make_mounts(doc));
+	yyjson_mut_obj_add_val(doc, top, "mounts", spec_mounts(doc));
 	yyjson_mut_obj_add_val(doc, top, "annotations", make_annotations(doc, c));
 	yyjson_mut_obj_add_val(doc, top, "linux", linux_obj);
 	return 0;

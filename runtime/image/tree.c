@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
 
 void tree_init(struct tree *t, int rootfd)
 {
@@ -228,14 +230,40 @@ static int hide(struct tree *t, int dirfd, const char *name, const char *path, u
 	return hide_children(t, fd, path, depth);
 }
 
+int tree_set_opaque(int dirfd)
+{
+	return fsetxattr(dirfd, "trusted.overlay.opaque", "y", 1, 0) < 0 ? -errno : 0;
+}
+
+int tree_is_whiteout(const struct tree *t, int dirfd, const char *name)
+{
+	struct stat st;
+
+	return t->overlay && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISCHR(st.st_mode) && st.st_rdev == 0;
+}
+
+/* Source: the kernel's overlayfs.rst, "whiteouts and opaque directories". */
+static int hide_in_overlay(struct tree *t, int dirfd, const char *name, const char *path)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (!pathmap_get(&t->layer_paths, path, strlen(path)))
+		return mknodat(dirfd, name, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST ? -errno
+											   : 0;
+	/* The layer brought something in its place, which hides it unless directories merge. */
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? 0 : tree_set_opaque(fd);
+}
+
 int tree_hide(struct tree *t, int dirfd, const char *name, const char *path)
 {
-	return hide(t, dirfd, name, path, 0);
+	return t->overlay ? hide_in_overlay(t, dirfd, name, path) : hide(t, dirfd, name, path, 0);
 }
 
 int tree_hide_children(struct tree *t, int dirfd, const char *path)
 {
-	return hide_children(t, dirfd, path, 0);
+	return t->overlay ? tree_set_opaque(dirfd) : hide_children(t, dirfd, path, 0);
 }
 
 int tree_finish(struct tree *t)

@@ -24,6 +24,9 @@ struct tree_dir {
 
 struct tree {
 	int rootfd; /* borrowed, readable */
+	/* One layer by itself, to be stacked by overlayfs: what it hides below is written down as
+	 * overlayfs reads it, and not removed. */
+	int overlay;
 	struct tree_parent parents[IMAGE_OPEN_PARENTS];
 	uint64_t clock;
 	struct pathmap layer_paths; /* what the layer at hand brought, parents included */
@@ -62,6 +65,12 @@ int tree_set_dir_time(struct tree *t, const char *path, struct timespec mtime);
  * @dirfd: stays open, other parents may not
  */
 int tree_remove(struct tree *t, int dirfd, const char *name);
+
+/* Note that nothing of lower layers shows in the directory @dirfd of an overlay. 0 or -errno. */
+int tree_set_opaque(int dirfd);
+
+/* Whether @name in @dirfd is a whiteout of this overlay layer: 1 or 0. */
+int tree_is_whiteout(const struct tree *t, int dirfd, const char *name);
 
 /* Remove of @path, which is @name in @dirfd, what lower layers brought: a whiteout. */
 int tree_hide(struct tree *t, int dirfd, const char *name, const char *path);

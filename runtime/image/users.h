@@ -39,4 +39,10 @@ struct accounts_file {
 int users_lookup(const char *spec, struct accounts_file passwd, struct accounts_file group,
 	struct user *ret, struct err *e);
 
+/*
+ * The same by the files of the root filesystem @rootfd.
+ * @spec: NULL is ""
+ */
+int users_lookup_in(int rootfd, const char *spec, struct user *ret, struct err *e);
+
 #endif

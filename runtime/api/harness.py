@@ -1,0 +1,185 @@
+"""An engine with an init of its own, and a client that says exactly what the test says."""
+
+import http.client
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from imagefiles import digest_of, encode, entry, folder, symlink, tar
+
+TOP = Path(__file__).resolve().parents[2]
+INIT = Path(os.environ.get("SAMPAN_INIT", TOP / "out/check/asan/bin/init"))
+SAMPAND = Path(os.environ.get("SAMPAN_ENGINE", TOP / "out/check/asan/bin/sampand"))
+ARCH = {"x86_64": "x86_64", "aarch64": "arm64"}[os.uname().machine]
+OCI = Path(os.environ.get("SAMPAN_OCI", TOP / f"out/{ARCH}/bin/sampan-oci"))
+SAMPAN = Path(os.environ.get("SAMPAN_CLI", TOP / "out/check/asan/bin/sampan"))
+BUSYBOX = Path("/bin/busybox")
+APPLETS = "sh cat echo ls sleep true false id head seq env rm mkdir touch wc tty".split()
+TIMEOUT = 120
+
+
+def image():
+    """A docker archive of two layers: BusyBox; and one that adds a file and hides an applet."""
+    passwd = b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n"
+    base = tar(
+        folder("bin"),
+        folder("etc"),
+        folder("tmp", mode=0o1777),
+        entry("bin/busybox", data=BUSYBOX.read_bytes(), mode=0o755),
+        *(symlink(f"bin/{name}", "busybox") for name in APPLETS),
+        entry("etc/passwd", data=passwd),
+        entry("etc/group", data=b"root:x:0:\nuser:x:1000:\nextra:x:77:user\n"),
+    )
+    top = tar(entry("etc/greeting", data=b"hello\n"), entry("bin/.wh.false"))
+    layers = [base, top]
+    config = encode({
+        "architecture": {"x86_64": "amd64", "arm64": "arm64"}[ARCH],
+        "os": "linux",
+        "created": "2024-01-02T03:04:05Z",
+        "config": {"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh"], "Labels": {"made-by": "test"}},
+        "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
+    })
+    name = digest_of(config).split(":")[1] + ".json"
+    manifest = [{"Config": name, "RepoTags": ["bb:1"], "Layers": ["0.tar", "1.tar"]}]
+    return tar(
+        entry(name, data=config),
+        *(entry(f"{i}.tar", data=layer) for i, layer in enumerate(layers)),
+        entry("manifest.json", data=encode(manifest)),
+    )
+
+
+class Connection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("engine", timeout=TIMEOUT)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class Engine:
+    def __init__(self):
+        self.dir = Path(tempfile.mkdtemp(prefix="engine-test.", dir="/var/tmp"))
+        self.socket = self.dir / "docker.sock"
+        self.run = self.dir / "run"
+        (self.dir / "services").mkdir()
+        (self.dir / "services/sampand").write_text(
+            f"exec={SAMPAND} --socket {self.socket} --root {self.dir}/root --run {self.run}/sampan"
+            f" --oci {OCI} --init {self.run}/init.sock\nready=fd\nrestart=always\nbackoff=10ms..1s\n"
+            "console=yes\n"
+        )
+        self.log = open(self.dir / "log", "w+b")
+        self.init = subprocess.Popen(
+            [INIT, "--subreaper", "--services", self.dir / "services", "--run", self.run,
+             "--cgroup", "none"],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+            env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"),
+        )
+        self.wait_ready()
+
+    def wait_ready(self):
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                assert self.request("GET", "/_ping")[1] == b"OK"
+                return
+            except (FileNotFoundError, ConnectionError, http.client.HTTPException):
+                assert time.monotonic() < deadline, self.output()
+                select.select([], [], [], 0.02)
+
+    def output(self):
+        return (self.dir / "log").read_text(errors="replace")
+
+    def request(self, method, path, body=None, headers=None):
+        """Returns (status, body bytes, headers)."""
+        connection = Connection(self.socket)
+        if body is not None and not isinstance(body, bytes):
+            body, headers = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, data, dict(answer.getheaders())
+
+    def get(self, path):
+        status, body, _ = self.request("GET", path)
+        assert status == 200, (status, body)
+        return json.loads(body)
+
+    def post(self, path, body=None, want=(200, 201, 204)):
+        status, data, _ = self.request("POST", path, body)
+        assert status in want, (status, data)
+        return json.loads(data) if data.strip() else None
+
+    def load_image(self):
+        status, body, _ = self.request("POST", "/images/load", image())
+        assert status == 200 and b"Loaded image: bb:1" in body, (status, body)
+
+    def create(self, *command, name="", host=None, **config):
+        body = {"Image": "bb:1", "Cmd": list(command), **config}
+        body["HostConfig"] = {"NetworkMode": "none", **(host or {})}
+        return self.post(f"/containers/create?name={name}", body)["Id"]
+
+    def start(self, *command, **more):
+        container = self.create(*command, **more)
+        self.post(f"/containers/{container}/start")
+        return container
+
+    def wait(self, container, condition="not-running"):
+        return self.post(f"/containers/{container}/wait?condition={condition}")["StatusCode"]
+
+    def state(self, container):
+        return self.get(f"/containers/{container}/json")["State"]
+
+    def logs(self, container, options="stdout=1&stderr=1"):
+        """What the log has, as [(stream, bytes)] with neighbours of one stream joined."""
+        status, data, _ = self.request("GET", f"/containers/{container}/logs?{options}")
+        assert status == 200, data
+        return frames(data)
+
+    def run_to_end(self, *command, **more):
+        """Returns (exit code, standard output)."""
+        container = self.start(*command, **more)
+        code = self.wait(container)
+        return code, b"".join(data for stream, data in self.logs(container) if stream == 1)
+
+    def pid(self):
+        children = Path(f"/proc/{self.init.pid}/task/{self.init.pid}/children").read_text().split()
+        for pid in children:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "sampand":
+                return int(pid)
+        raise ProcessLookupError("no sampand")
+
+    def kill(self):
+        os.kill(self.pid(), signal.SIGKILL)
+
+    def close(self):
+        # what the engine said, for whoever reads of a failed test
+        print(self.output())
+        for one in self.get("/containers/json?all=1"):
+            self.request("DELETE", f"/containers/{one['Id']}?force=1")
+        self.init.send_signal(signal.SIGTERM)
+        self.init.wait(TIMEOUT)
+        self.log.close()
+        shutil.rmtree(self.dir)
+
+
+def frames(data):
+    found = []
+    while data:
+        stream, size = data[0], int.from_bytes(data[4:8], "big")
+        part, data = data[8 : 8 + size], data[8 + size :]
+        if found and found[-1][0] == stream:
+            found[-1] = (stream, found[-1][1] + part)
+        else:
+            found.append((stream, part))
+    return found

@@ -1,0 +1,155 @@
+/* sampand: the engine behind its socket. */
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "runtime/api/http.h"
+#include "runtime/api/server.h"
+#include "runtime/engine/engine.h"
+
+#include <getopt.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+
+static const char help[] =
+	"sampand serves the Docker Engine API.\n"
+	"\n"
+	"  --socket FILE   unix socket to listen on (default /run/docker.sock)\n"
+	"  --root DIR      images, containers, records (default /var/lib/sampan)\n"
+	"  --run DIR       what need not outlive a boot (default /run/sampan)\n"
+	"  --oci FILE      the OCI runtime (default /usr/bin/sampan-oci)\n"
+	"  --init FILE     init's socket (default /run/init.sock)\n"
+	"  --help          this text\n"
+	"\n"
+	"init starts it. A line to the descriptor in $NOTIFY_FD says that it is ready.\n";
+
+struct options {
+	const char *socket;
+	struct engine_paths paths;
+};
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option words[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"root", required_argument, NULL, 'r'},
+		{"run", required_argument, NULL, 'u'},
+		{"oci", required_argument, NULL, 'o'},
+		{"init", required_argument, NULL, 'i'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", words, NULL)) != -1) {
+		switch (c) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'r':
+			o->paths.root = optarg;
+			break;
+		case 'u':
+			o->paths.run = optarg;
+			break;
+		case 'o':
+			o->paths.oci = optarg;
+			break;
+		case 'i':
+			o->paths.init = optarg;
+			break;
+		case 'h':
+			(void)fputs(help, stdout);
+			exit(0);
+		default:
+			return -EINVAL;
+		}
+	}
+	if (argv[optind]) {
+		log_error("unexpected word \"%s\"; see --help", argv[optind]);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void on_exit_told(void *arg, const struct init_exit *x)
+{
+	container_ended(arg, x);
+}
+
+/* Without init nobody would learn how a container ended: start anew. */
+static void *listen_to_init(void *arg)
+{
+	const struct engine *engine = arg;
+	struct err e = {0};
+
+	(void)initlink_exits(&engine->init, on_exit_told, arg, &e);
+	log_error("%s", e.msg);
+	exit(1);
+}
+
+static void tell_ready(void)
+{
+	const char *number = getenv("NOTIFY_FD");
+	int fd = number ? atoi(number) : -1;
+
+	if (fd > 2) {
+		(void)!write(fd, "\n", 1);
+		close(fd);
+	}
+	unsetenv("NOTIFY_FD");
+}
+
+static int run(const struct options *o, struct err *e)
+{
+	static struct engine engine;
+	sigset_t ends;
+	pthread_t thread;
+	AUTO_CLOSE int listener = -1;
+	AUTO_CLOSE int stop = -1;
+	int r;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &ends, NULL);
+	stop = signalfd(-1, &ends, SFD_CLOEXEC);
+	http_common_headers = "Api-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
+			      "Server: Sampan/0.1 (linux)\r\n";
+	r = engine_open(&engine, &o->paths, e);
+	if (r == 0)
+		r = container_recover(&engine, e);
+	if (r < 0)
+		return r;
+	/* After what runs was taken up: an end that is told now finds its container. */
+	r = pthread_create(&thread, NULL, listen_to_init, &engine);
+	if (r)
+		return err_set(e, r, "start a thread: %s", strerror(r));
+	listener = server_listen_unix(o->socket, 0660, e);
+	if (listener < 0)
+		return listener;
+	tell_ready();
+	log_info("ready on %s", o->socket);
+	return server_run(&engine, listener, stop, e);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {
+		"/run/docker.sock",
+		{"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock"},
+	};
+	struct err e = {0};
+
+	log_open("sampand", 2, 0);
+	if (parse(argc, argv, &o) < 0)
+		return 2;
+	if (run(&o, &e) < 0) {
+		log_error("%s", e.msg);
+		return 1;
+	}
+	return 0;
+}

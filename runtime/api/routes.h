@@ -1,0 +1,45 @@
+/* All that is served, in one table. docs/api.md is made from it. */
+#ifndef SAMPAN_API_ROUTES_H
+#define SAMPAN_API_ROUTES_H
+
+#include "runtime/api/router.h"
+
+extern const struct route api_routes[];
+extern const size_t api_routes_n;
+
+/* system.c */
+int api_ping(struct call *c, struct err *e);
+int api_version(struct call *c, struct err *e);
+int api_info(struct call *c, struct err *e);
+int api_events(struct call *c, struct err *e);
+
+/* images.c */
+int api_image_list(struct call *c, struct err *e);
+int api_image_load(struct call *c, struct err *e);
+int api_image_inspect(struct call *c, struct err *e);
+int api_image_tag(struct call *c, struct err *e);
+int api_image_remove(struct call *c, struct err *e);
+
+/* containers.c */
+int api_container_create(struct call *c, struct err *e);
+int api_container_list(struct call *c, struct err *e);
+int api_container_inspect(struct call *c, struct err *e);
+int api_container_prune(struct call *c, struct err *e);
+
+/* actions.c */
+int api_container_start(struct call *c, struct err *e);
+int api_container_stop(struct call *c, struct err *e);
+int api_container_restart(struct call *c, struct err *e);
+int api_container_kill(struct call *c, struct err *e);
+int api_container_pause(struct call *c, struct err *e);
+int api_container_unpause(struct call *c, struct err *e);
+int api_container_rename(struct call *c, struct err *e);
+int api_container_resize(struct call *c, struct err *e);
+int api_container_wait(struct call *c, struct err *e);
+int api_container_remove(struct call *c, struct err *e);
+
+/* attach.c, logs.c */
+int api_container_attach(struct call *c, struct err *e);
+int api_container_logs(struct call *c, struct err *e);
+
+#endif

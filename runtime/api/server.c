@@ -1,0 +1,122 @@
+#include "runtime/api/server.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/log.h"
+#include "runtime/api/routes.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+struct connection {
+	struct engine *engine;
+	struct http_conn http;
+};
+
+static atomic_int connections;
+
+int server_listen_unix(const char *path, unsigned mode, struct err *e)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	mode_t mask;
+	int r;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return err_set(e, ENAMETOOLONG, "%s: longer than %zu bytes", path,
+			sizeof(address.sun_path) - 1);
+	memcpy(address.sun_path, path, strlen(path));
+	(void)unlink(path);
+	mask = umask(0777 & ~mode);
+	r = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    listen(fd, 128) < 0;
+	umask(mask);
+	return r ? err_set(e, errno, "listen on %s: %s", path, strerror(errno)) : TAKE_FD(fd);
+}
+
+static void *serve(void *arg)
+{
+	struct connection *conn = arg;
+	struct http_conn *http = &conn->http;
+
+	while (!http->close) {
+		struct call c = {.engine = conn->engine, .conn = http};
+
+		if (http_read_head(http) <= 0)
+			break;
+		route_call(api_routes, api_routes_n, &c);
+		http_drain(http);
+	}
+	http_conn_free(http);
+	/* What was sent gets to the client before the end does. */
+	(void)shutdown(http->fd, SHUT_WR);
+	close(http->fd);
+	free(conn);
+	atomic_fetch_sub(&connections, 1);
+	return NULL;
+}
+
+/* Start a thread for @fd, which is taken over. */
+static void start_connection(struct engine *engine, pthread_attr_t *attr, int fd)
+{
+	struct connection *conn = NULL;
+	pthread_t thread;
+	bool fits = atomic_fetch_add(&connections, 1) < API_CONNECTIONS_MAX;
+
+	if (fits)
+		conn = calloc(1, sizeof(*conn));
+	if (conn) {
+		conn->engine = engine;
+		http_conn_init(&conn->http, fd);
+		if (pthread_create(&thread, attr, serve, conn) == 0)
+			return;
+	}
+	{
+		static const char full[] =
+			"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n"
+			"Content-Type: application/json\r\nContent-Length: 36\r\n\r\n"
+			"{\"message\":\"too many connections\"}\n";
+
+		(void)send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	free(conn);
+	close(fd);
+	atomic_fetch_sub(&connections, 1);
+}
+
+int server_run(struct engine *engine, int listener, int stop_fd, struct err *e)
+{
+	struct pollfd fds[2] = {
+		{.fd = listener, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+	pthread_attr_t attr;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, API_STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	for (;;) {
+		int fd;
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return err_set(e, errno, "wait for connections: %s", strerror(errno));
+		}
+		if (fds[1].revents)
+			break;
+		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		if (fd >= 0) {
+			start_connection(engine, &attr, fd);
+		} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+			log_error("accept: %s", strerror(errno));
+			/* Out of descriptors: wait for one to come free, not in a busy loop. */
+			(void)poll(&fds[1], 1, 100);
+		}
+	}
+	pthread_attr_destroy(&attr);
+	return 0;
+}

@@ -1,0 +1,60 @@
+/* What the engine's own files share about containers; engine.h is what the API sees. */
+#ifndef SAMPAN_ENGINE_CONTAINER_H
+#define SAMPAN_ENGINE_CONTAINER_H
+
+#include "runtime/engine/engine.h"
+#include "runtime/image/spec.h"
+
+/* @record: taken over. Returns a container with one reference, or NULL. */
+struct container *container_new(const char *id, const char *name, yyjson_doc *record);
+
+/* Put it on record and in the list. -EEXIST when its name is taken. */
+int container_add(struct engine *en, struct container *c, struct err *e);
+
+/* Take it off the list and its record away. */
+int container_forget(struct engine *en, struct container *c, struct err *e);
+
+/* Read all records. */
+int container_load_all(struct engine *en, struct err *e);
+
+/* Docker's rule for names. */
+int container_check_name(const char *name, struct err *e);
+
+/* Change the state, put it on record, and tell who waits. */
+void container_set_state(struct engine *en, struct container *c, const struct container_state *s);
+
+/* Open the log that the host config asks for. */
+int container_open_log(struct engine *en, struct container *c, struct stdio *io, struct err *e);
+
+/* Have the runtime forget it, whatever state it is in. */
+void container_oci_delete(struct engine *en, const struct container *c);
+
+/*
+ * Mount the root file system of @c at containers/ID/rootfs: its image's layers below, its own on
+ * top.
+ * Returns a descriptor of the mounted root, or -errno.
+ */
+int rootfs_mount(struct engine *en, struct container *c, struct err *e);
+void rootfs_unmount(struct engine *en, struct container *c);
+
+/*
+ * Write bundle/config.json for the runtime.
+ * @rootfd: the mounted root
+ */
+int spec_write(struct engine *en, struct container *c, int rootfd, struct err *e);
+
+/*
+ * Run sampan-oci and wait for its end.
+ * @args: NULL-terminated, behind the program's own options
+ * @stdio: its descriptors 0 to 2; NULL: /dev/null
+ * Returns 0; else -errno with what it said in @e.
+ */
+int runtime_run(struct engine *en, const char *const *args, const int *stdio, struct err *e);
+
+/* 64 hexadecimal digits, the first twelve not all decimal. Returns 0 or -errno. */
+int id_make(char ret[static CONTAINER_ID_BYTES]);
+
+/* A name like "brave_keel"; @round: 0 at first, then with a number behind it. */
+void name_make(unsigned round, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,86 @@
+/* Running sampan-oci. */
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "runtime/engine/container.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+/* words of a command line */
+#define ARGS_MAX 32
+
+/* the descriptor on which the runtime's errors go, apart from the container's own output */
+#define LOG_FD 3
+
+/* The last line that it wrote to its log, a JSON object, as the error. */
+static int failed(int log, int status, const char *what, struct err *e)
+{
+	char text[4096] = "";
+	ssize_t n = pread(log, text, sizeof(text) - 1, 0);
+	yyjson_doc *doc;
+	const char *line, *why;
+	int r;
+
+	text[n > 0 ? n : 0] = '\0';
+	for (char *end = text + strlen(text); end > text && end[-1] == '\n'; end--)
+		end[-1] = '\0';
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	doc = yyjson_read(line, strlen(line), 0);
+	why = yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(doc), "msg"));
+	if (why)
+		r = err_set(e, EIO, "%s", why);
+	else if (WIFSIGNALED(status))
+		r = err_set(e, EIO, "sampan-oci %s: killed by signal %d", what, WTERMSIG(status));
+	else
+		r = err_set(e, EIO, "sampan-oci %s: exit status %d", what, WEXITSTATUS(status));
+	yyjson_doc_free(doc);
+	return r;
+}
+
+static int spawn(const struct engine *en, char **argv, const int *stdio, int log, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int r;
+
+	posix_spawn_file_actions_init(&actions);
+	for (int i = 0; i < 3; i++)
+		posix_spawn_file_actions_adddup2(&actions, stdio ? stdio[i] : null, i);
+	posix_spawn_file_actions_adddup2(&actions, log, LOG_FD);
+	r = posix_spawn(ret_pid, en->paths.oci, &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+int runtime_run(struct engine *en, const char *const *args, const int *stdio, struct err *e)
+{
+	static const char *const fixed[] = {
+		"sampan-oci", "--log", "/proc/self/fd/3", "--log-format", "json"};
+	AUTO_CLOSE int log_low = memfd_create("log", MFD_CLOEXEC);
+	/* Above the numbers that the child's are made on. */
+	AUTO_CLOSE int log = log_low < 0 ? -1 : fcntl(log_low, F_DUPFD_CLOEXEC, 16);
+	char *argv[ARGS_MAX] = {NULL};
+	size_t n = 0;
+	int status = 0;
+	pid_t pid;
+	int r;
+
+	if (log < 0)
+		return err_set(e, errno, "memfd: %s", strerror(errno));
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		memcpy(&argv[n++], &fixed[i], sizeof(char *));
+	for (size_t i = 0; args[i] && n < ARGS_MAX - 1; i++)
+		memcpy(&argv[n++], &args[i], sizeof(char *));
+	r = spawn(en, argv, stdio, log, &pid);
+	if (r < 0)
+		return err_set(e, -r, "run %s: %s", en->paths.oci, strerror(-r));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : failed(log, status, args[0], e);
+}

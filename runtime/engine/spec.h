@@ -1,0 +1,41 @@
+/* A config.json while it is made: what spec.c, spec_mounts.c and spec_linux.c share. */
+#ifndef SAMPAN_ENGINE_SPEC_H
+#define SAMPAN_ENGINE_SPEC_H
+
+#include "runtime/engine/container.h"
+
+struct spec {
+	struct engine *en;
+	struct container *c;
+	yyjson_val *config; /* of the record */
+	yyjson_val *host;
+	int rootfd;
+	yyjson_mut_doc *doc;
+	bool tty;
+	bool privileged;
+	bool no_new_privs;
+	bool unmasked;
+	bool own_uts;
+	const char *seccomp; /* "", "builtin", "unconfined" or a profile's text */
+	const char **caps;   /* freed by spec_write */
+	size_t n_caps;
+	yyjson_mut_val *devices; /* linux.devices; NULL: none */
+};
+
+/* A field of an object, "" and 0 when it is not there. */
+const char *spec_str(yyjson_val *obj, const char *key);
+int64_t spec_int(yyjson_val *obj, const char *key);
+
+/* Fill s->caps from CapAdd, CapDrop and Privileged. */
+int spec_caps(struct spec *s, struct err *e);
+
+/* linux.namespaces by the modes of the host config. NULL with @e filled. */
+yyjson_mut_val *spec_namespaces(struct spec *s, struct err *e);
+
+/* linux.resources.devices. */
+yyjson_mut_val *spec_device_list(struct spec *s);
+
+/* mounts: Docker's own, the container's files in /etc, binds, mounts and tmpfs. NULL with @e. */
+yyjson_mut_val *spec_mount_list(struct spec *s, struct err *e);
+
+#endif

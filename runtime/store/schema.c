@@ -1,0 +1,39 @@
+#include "runtime/store/schema.h"
+
+const char *const schema_steps[] = {
+	/* JSON columns hold the API's own objects: what the engine does not search by. */
+	"CREATE TABLE images ("
+	"  id TEXT PRIMARY KEY,"       /* sha256:… of the config */
+	"  config TEXT NOT NULL,"      /* the config's JSON, as its digest has it */
+	"  size INTEGER NOT NULL,"     /* bytes of all layers, unpacked */
+	"  tagged_ns INTEGER NOT NULL" /* when it last got a name, realtime */
+	") STRICT;"
+	"CREATE TABLE image_layers ("
+	"  image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE,"
+	"  position INTEGER NOT NULL,"
+	"  chain TEXT NOT NULL," /* chainID: names the layer's directory */
+	"  PRIMARY KEY (image, position)"
+	") STRICT;"
+	"CREATE TABLE names ("
+	"  name TEXT PRIMARY KEY," /* docker.io/library/debian:12, or …@sha256:… */
+	"  image TEXT NOT NULL REFERENCES images(id) ON DELETE CASCADE"
+	") STRICT;"
+	"CREATE TABLE layers ("
+	"  chain TEXT PRIMARY KEY,"
+	"  diff TEXT NOT NULL,"
+	"  size INTEGER NOT NULL" /* bytes */
+	") STRICT;"
+	"CREATE TABLE containers ("
+	"  id TEXT PRIMARY KEY,"
+	"  name TEXT NOT NULL UNIQUE,"
+	"  image TEXT NOT NULL,"
+	"  record TEXT NOT NULL," /* what it was made from */
+	"  state TEXT NOT NULL"	  /* what became of it */
+	") STRICT;"
+	"CREATE TABLE volumes ("
+	"  name TEXT PRIMARY KEY,"
+	"  record TEXT NOT NULL"
+	") STRICT;",
+};
+
+const size_t schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
