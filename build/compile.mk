@@ -10,11 +10,11 @@ CFLAGS_PRODUCT := -O2 -g0 -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 LDFLAGS_PRODUCT := -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
 # Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base. Inside the engine:
-# runtime/store ← runtime/image ← runtime/engine ← runtime/api.
+# runtime/image ← runtime/store ← runtime/engine ← runtime/api.
 FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard lib/*/*.c init/*.c init/*/*.c runtime/*/*.c))))
 below_api := runtime/engine
-below_engine := runtime/image
-below_image := runtime/store
+below_engine := runtime/store
+below_store := runtime/image
 libs_of = $(if $(filter lib/base,$1),,$(if $(filter init init/% lib/util,$1),lib/base,\
 	$(call engine_parts,$(1:runtime/%=%)) lib/util lib/base))
 engine_parts = $(if $(below_$1),$(below_$1) $(call engine_parts,$(below_$1:runtime/%=%)))

@@ -8,7 +8,7 @@
 #include "runtime/engine/events.h"
 #include "runtime/engine/initlink.h"
 #include "runtime/engine/stdio.h"
-#include "runtime/image/store.h"
+#include "runtime/store/images.h"
 #include "runtime/store/db.h"
 
 #include <pthread.h>

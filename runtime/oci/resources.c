@@ -28,8 +28,7 @@ static void merge_object(
 	yyjson_val *key;
 	yyjson_val *val;
 
-	yyjson_obj_foreach(change, i, n, key, val)
-	{
+	yyjson_obj_foreach (change, i, n, key, val) {
 		const char *name = yyjson_get_str(key);
 		yyjson_mut_val *old = yyjson_mut_obj_get(base, name);
 

@@ -3,8 +3,8 @@
  * chainID, and the records of what they belong to. A layer's directory appears by a rename when it
  * is complete and on the disk; an image is on record when all its layers are there.
  */
-#ifndef SAMPAN_IMAGE_STORE_H
-#define SAMPAN_IMAGE_STORE_H
+#ifndef SAMPAN_STORE_IMAGES_H
+#define SAMPAN_STORE_IMAGES_H
 
 #include "runtime/image/image.h"
 #include "runtime/store/db.h"

@@ -1,4 +1,4 @@
-#include "runtime/image/store.h"
+#include "runtime/store/images.h"
 
 #include "lib/base/fd.h"
 #include "lib/util/rmtree.h"
