@@ -165,7 +165,10 @@ static int set_io(int fd, const struct config_resources *res, struct err *e)
 		for (size_t i = 0; r == 0 && i < res->io_rates[k].n; i++) {
 			const struct config_io_rate *d = &res->io_rates[k].v[i];
 
-			snprintf(line, sizeof(line), "%" PRId64 ":%" PRId64 " %s=%" PRIu64,
+			/* The kernel refuses 0, which was "no limit" in version 1. */
+			snprintf(line, sizeof(line),
+				d->rate.v ? "%" PRId64 ":%" PRId64 " %s=%" PRIu64
+					  : "%" PRId64 ":%" PRId64 " %s=max",
 				d->major.v, d->minor.v, kinds[k].key, d->rate.v);
 			r = put(fd, "io.max", line, kinds[k].field, e);
 		}
@@ -193,6 +196,27 @@ static int set_rdma(int fd, const struct config_resources *res, struct err *e)
 	return r;
 }
 
+/* The spec: reservations are limited where the kernel can, so that it is mmap that fails; the pages
+ * themselves too, for memory that is not reserved. */
+static int set_hugepages(int fd, const struct config_hugepage *h, struct err *e)
+{
+	char file[LINE_BYTES];
+	char value[LINE_BYTES];
+	int r;
+
+	snprintf(file, sizeof(file), "hugetlb.%.12s.max", h->page_size);
+	r = put_u64(fd, file, h->limit.v, "hugepageLimits", e);
+	if (r < 0)
+		return r;
+	snprintf(file, sizeof(file), "hugetlb.%.12s.rsvd.max", h->page_size);
+	snprintf(value, sizeof(value), "%" PRIu64, h->limit.v);
+	r = io_write_file_at(fd, file, value);
+	return r < 0 && r != -ENOENT
+		       ? err_set(e, -r, "linux.resources.hugepageLimits: write %s: %s", file,
+				 strerror(-r))
+		       : 0;
+}
+
 int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct err *e)
 {
 	char file[LINE_BYTES];
@@ -204,10 +228,8 @@ int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct e
 		r = put_i64(cgroupfd, "pids.max", res->pids_limit.v, "pids.limit", e);
 	if (r == 0)
 		r = set_io(cgroupfd, res, e);
-	for (size_t i = 0; r == 0 && i < res->n_hugepages; i++) {
-		snprintf(file, sizeof(file), "hugetlb.%.12s.max", res->hugepages[i].page_size);
-		r = put_u64(cgroupfd, file, res->hugepages[i].limit.v, "hugepageLimits", e);
-	}
+	for (size_t i = 0; r == 0 && i < res->n_hugepages; i++)
+		r = set_hugepages(cgroupfd, &res->hugepages[i], e);
 	if (r == 0)
 		r = set_rdma(cgroupfd, res, e);
 	for (size_t i = 0; r == 0 && i < res->unified.n; i++) {

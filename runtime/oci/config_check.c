@@ -39,6 +39,18 @@ int config_check_resources(const struct config_resources *res, struct err *e)
 		bad = "network.priorities: cgroup v2 has no such setting";
 	if (bad)
 		return err_set(e, EINVAL, "linux.resources.%s", bad);
+	for (size_t i = 0; i < res->io_weights.n; i++) {
+		const struct config_io_rate *w = &res->io_weights.v[i];
+
+		if (w->leaf_weight.v)
+			return err_set(e, EINVAL,
+				"linux.resources.blockIO.weightDevice[%zu].leafWeight: cgroup v2 "
+				"has no such setting",
+				i);
+		if (!w->weight.set)
+			return err_set(e, EINVAL,
+				"linux.resources.blockIO.weightDevice[%zu].weight: missing", i);
+	}
 	for (size_t i = 0; i < res->unified.n; i++) {
 		const char *key = res->unified.v[i].key;
 

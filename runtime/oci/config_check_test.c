@@ -120,6 +120,14 @@ static void what_cannot_be_done_is_named(void **state)
 		{"\"namespaces\":[" MOUNT_NS
 		 "],\"resources\":{\"memory\":{\"limit\":10,\"swap\":9}}",
 			"", "linux.resources.memory.swap: "},
+		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"blockIO\":{\"weightDevice\":[{"
+		 "\"major\":8,\"minor\":0,\"weight\":10,\"leafWeight\":10}]}}",
+			"", "linux.resources.blockIO.weightDevice[0].leafWeight: "},
+		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"blockIO\":{\"weightDevice\":[{"
+		 "\"major\":8,\"minor\":0}]}}",
+			"", "linux.resources.blockIO.weightDevice[0].weight: missing"},
+		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"cpu\":{\"realtimeRuntime\":5}}",
+			"", "linux.resources.cpu.realtimeRuntime: "},
 		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"unified\":{\"x/y.z\":\"1\"}}", "",
 			"linux.resources.unified.x/y.z: expected a controller's file"},
 		{"\"namespaces\":[" MOUNT_NS "],\"resources\":{\"unified\":{\"../x.y\":\"1\"}}", "",

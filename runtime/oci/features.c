@@ -61,7 +61,7 @@ static void add_linux(yyjson_mut_doc *doc, yyjson_mut_val *top)
 	add_switch(doc, o, "selinux", false);
 	add_switch(doc, o, "intelRdt", false);
 	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap", true);
-	add_switch(doc, o, "netDevices", false);
+	add_switch(doc, o, "netDevices", true);
 }
 
 int cmd_features(const struct globals *g, char **args, struct err *e)
