@@ -104,21 +104,11 @@ static int read_mount_gid_maps(const struct json_at *at, void *out, struct err *
 static int read_mount_options(const struct json_at *at, void *out, struct err *e)
 {
 	struct config_mount *m = out;
-	size_t bad = 0;
 	int r = json_strv(at, &m->option_words, e);
 
 	if (r < 0)
 		return r;
-	r = mount_options_parse(at->ctx->arena, &m->option_words, &m->options, &bad);
-	if (r == -EINVAL) {
-		struct json_at word = {.val = yyjson_arr_get(at->val, bad),
-			.up = at,
-			.index = bad,
-			.ctx = at->ctx};
-
-		return json_err(
-			&word, EINVAL, e, "expected an option, got \"%s\"", m->option_words.v[bad]);
-	}
+	r = mount_options_parse(at->ctx->arena, &m->option_words, &m->options);
 	return r < 0 ? json_err(at, -r, e, "out of memory") : 0;
 }
 

@@ -132,8 +132,12 @@ static int make_configured(const struct container *c, struct rootfs *r, size_t i
 	char parent[PATH_BYTES_MAX];
 	AUTO_CLOSE int dir = -1;
 	char name[256];
-	int n = path_split(d->path, parent, sizeof(parent), name);
+	int n;
 
+	/* Who asks for all of the host's devices lists this one too; see links. */
+	if (strcmp(d->path, "/dev/ptmx") == 0)
+		return 0;
+	n = path_split(d->path, parent, sizeof(parent), name);
 	if (n == 0) {
 		dir = path_make_dirs_through_links(r->root, parent, 0755);
 		n = dir < 0 ? dir : make_node(c, dir, name, d->path, mode, dev);

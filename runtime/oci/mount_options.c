@@ -112,8 +112,8 @@ static void atime_off(struct mount_change *c, uint64_t mode)
 		change_apply(c, MOUNT_ATTR_RELATIME, ATIME);
 }
 
-int mount_options_parse(struct arena *arena, const struct json_strv *words,
-	struct mount_options *ret, size_t *ret_bad)
+int mount_options_parse(
+	struct arena *arena, const struct json_strv *words, struct mount_options *ret)
 {
 	*ret = (struct mount_options){0};
 	ret->data.v = arena_calloc(arena, words->n + 1, sizeof(char *));
@@ -123,7 +123,9 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
 		const struct option *o = option_find(words->v[i]);
 		struct mount_change *change = o && o->recursive ? &ret->all : &ret->top;
 
-		*ret_bad = i;
+		/* what podman leaves of a setting that is not set */
+		if (words->v[i][0] == '\0')
+			continue;
 		switch (o ? o->kind : OPT_DATA) {
 		case OPT_NONE:
 			break;
@@ -145,8 +147,6 @@ int mount_options_parse(struct arena *arena, const struct json_strv *words,
 			break;
 		case OPT_DATA:
 		case OPT_HINT:
-			if (words->v[i][0] == '\0')
-				return -EINVAL;
 			ret->data.v[ret->data.n++] = words->v[i];
 			break;
 		case OPT_COPYUP:

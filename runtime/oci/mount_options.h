@@ -34,10 +34,10 @@ struct mount_options {
 /*
  * Sort the @words of one mount.
  * @ret: filled
- * Returns 0; -EINVAL with @ret_bad the index of a word that says nothing; -ENOMEM.
+ * An empty word says nothing. Returns 0 or -ENOMEM.
  */
-int mount_options_parse(struct arena *arena, const struct json_strv *words,
-	struct mount_options *ret, size_t *ret_bad);
+int mount_options_parse(
+	struct arena *arena, const struct json_strv *words, struct mount_options *ret);
 
 /* What a new mount, with none below it, has of its attributes, as fsmount(2) takes them. */
 static inline uint64_t mount_attributes(const struct mount_options *o)
