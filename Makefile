@@ -29,7 +29,7 @@ include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages
+.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients
 PACKAGES_all := build
 PACKAGES_run := build run
 PACKAGES_image := build image
@@ -72,6 +72,11 @@ bench-oci: ## print what sampan-oci costs beside a floor, crun and runc, in a ma
 	$(call install,bench-oci)
 	$(Q)ARCH=x86_64 build/steps.py kernel initramfs host-tools
 	$(Q)qemu-tests/bench_oci.py $(BENCH_FLAGS)
+
+clients: ## compare runtimes below podman and docker, in the guest, into docs/runtime-clients.md (hours without KVM)
+	$(call install,test)
+	$(Q)build/steps.py kernel initramfs
+	$(Q)qemu-tests/clients.py $(CLIENTS_FLAGS)
 
 check: ## unit tests with ASan and UBSan, stored fuzz inputs, linters, kernel config
 	$(call install,check)
