@@ -9,6 +9,7 @@
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
 #include "runtime/oci/hooks.h"
+#include "runtime/oci/lsm.h"
 #include "runtime/oci/namespaces.h"
 #include "runtime/oci/sync.h"
 #include "runtime/oci/sysctl.h"
@@ -74,9 +75,13 @@ static int stage_namespaces(struct child *ch, struct err *e)
 static int stage_keyring(struct child *ch, struct err *e)
 {
 	char name[300];
+	int r;
 
 	if (ch->c->keep_keyring)
 		return 0;
+	r = lsm_label_keys(ch->c->host_proc, &ch->c->config->process, e);
+	if (r < 0)
+		return r;
 	snprintf(name, sizeof(name), "_ses.%s", ch->c->state->id);
 	/* Else the container could read its caller's keys. A kernel without keys has none. */
 	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)

@@ -1,4 +1,5 @@
 #include "runtime/oci/config.h"
+#include "runtime/oci/lsm.h"
 #include "runtime/oci/netdev.h"
 #include "runtime/oci/sysctl.h"
 
@@ -115,8 +116,9 @@ int config_check_process(const struct config_process *p, const char *path, struc
 			return err_set(e, EINVAL, "%s.env[%zu]: expected NAME=value, got \"%s\"",
 				path, i, p->env.v[i]);
 	}
-	if (given(p->selinux_label))
-		return err_set(e, ENOTSUP, "%s.selinuxLabel: SELinux is not available", path);
+	if (given(p->selinux_label) && !lsm_has_selinux())
+		return err_set(e, ENOTSUP,
+			"%s.selinuxLabel: SELinux is not available in this kernel", path);
 	return 0;
 }
 
@@ -160,8 +162,9 @@ int config_check(const struct config *c, struct err *e)
 		r = check_notify(c, e);
 	if (r < 0)
 		return r;
-	if (given(c->mount_label))
-		return err_set(e, ENOTSUP, "linux.mountLabel: SELinux is not available");
+	if (given(c->mount_label) && !lsm_has_selinux())
+		return err_set(
+			e, ENOTSUP, "linux.mountLabel: SELinux is not available in this kernel");
 	if (c->intel_rdt)
 		return err_set(e, ENOTSUP, "linux.intelRdt: is not supported");
 	return 0;

@@ -58,11 +58,11 @@ int rootfs_pivot(const struct container *c, struct rootfs *r, struct err *e);
 int mount_apply(int fd, const struct mount_options *o);
 
 /*
- * Make the file system that @m, the @i-th mount, asks for.
+ * Make the file system that the @i-th mount asks for.
  * @covered: O_PATH of the directory it will cover; -1: none that was there before
  * Returns a detached mount or -errno with @e filled.
  */
-int mount_new(const struct config_mount *m, size_t i, int covered, struct err *e);
+int mount_new(const struct config *c, size_t i, int covered, struct err *e);
 
 /* "remount": change the mount at @target as far as the words of @m say, its file system too.
  * Returns 0 or -errno with @e filled. */

@@ -3,6 +3,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "runtime/oci/lsm.h"
 #include "runtime/oci/names.h"
 #include "runtime/oci/seccomp_names.h"
 
@@ -58,7 +59,7 @@ static void add_linux(yyjson_mut_doc *doc, yyjson_mut_val *top)
 	yyjson_mut_obj_add_bool(doc, cgroup, "rdma", true);
 	add_seccomp(doc, o);
 	add_switch(doc, o, "apparmor", access("/proc/self/attr/apparmor/exec", F_OK) == 0);
-	add_switch(doc, o, "selinux", false);
+	add_switch(doc, o, "selinux", lsm_has_selinux());
 	add_switch(doc, o, "intelRdt", false);
 	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap", true);
 	add_switch(doc, o, "netDevices", true);

@@ -6,6 +6,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
+#include "runtime/oci/lsm.h"
 
 #include <linux/mount.h>
 #include <stdio.h>
@@ -152,12 +153,13 @@ bool mount_has_data(const struct config_mount *m, const char *key)
 	return false;
 }
 
-int mount_new(const struct config_mount *m, size_t i, int covered, struct err *e)
+int mount_new(const struct config *c, size_t i, int covered, struct err *e)
 {
+	const struct config_mount *m = &c->mounts[i];
 	AUTO_CLOSE int fs = sys_fsopen(fs_type(m), FSOPEN_CLOEXEC);
 	const struct mount_options *o = &m->options;
 	uint64_t attrs = mount_attributes(o);
-	int fd;
+	AUTO_CLOSE int fd = -1;
 	int r;
 
 	if (fs < 0)
@@ -169,6 +171,10 @@ int mount_new(const struct config_mount *m, size_t i, int covered, struct err *e
 	if (r < 0)
 		return err_set(
 			e, -r, "mounts[%zu]: the mode of %s: %s", i, m->destination, strerror(-r));
+	r = lsm_label_new(fs, m->type, c->mount_label);
+	if (r < 0)
+		return err_set(e, -r, "linux.mountLabel: mounts[%zu]: %s: %s", i, c->mount_label,
+			strerror(-r));
 	r = set_options(fs, m, i, e);
 	if (r == 0)
 		r = run_command(fs, FSCONFIG_CMD_CREATE, m, i, e);
@@ -178,8 +184,12 @@ int mount_new(const struct config_mount *m, size_t i, int covered, struct err *e
 	if (o->tmpcopyup)
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	fd = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
-	return fd < 0 ? err_set(e, errno, "mounts[%zu]: mount %s: %s", i, m->type, strerror(errno))
-		      : fd;
+	if (fd < 0)
+		return err_set(e, errno, "mounts[%zu]: mount %s: %s", i, m->type, strerror(errno));
+	r = lsm_label_made(fd, m->type, c->mount_label);
+	return r < 0 ? err_set(e, -r, "linux.mountLabel: mounts[%zu]: %s: %s", i, c->mount_label,
+			       strerror(-r))
+		     : TAKE_FD(fd);
 }
 
 int mount_again(const struct config_mount *m, size_t i, int target, struct err *e)

@@ -109,12 +109,15 @@ int rootfs_open_sources(struct container *c, int bundlefd, struct err *e)
 	return idmap_sources(c, e);
 }
 
-/* Without a cgroup namespace of its own the container would see the whole tree: it gets its own
- * directory instead. */
-static int open_cgroup_dir(const struct container *c, const struct config_mount *m)
+/*
+ * Without a cgroup namespace of its own the container sees the host's tree, as with runc and crun:
+ * the paths in its /proc/self/cgroup are of that. It gets the host's mount of it, because a new one
+ * would reset options like nsdelegate for all of them.
+ * Source: kernel admin-guide/cgroup-v2.rst "Mounting".
+ */
+static int open_hosts_cgroups(const struct config_mount *m)
 {
-	AUTO_CLOSE int fd = sys_open_tree(AT_FDCWD, "/sys/fs/cgroup", OPEN_TREE_CLOEXEC);
-	struct mount_options o = m->options;
+	AUTO_CLOSE int fd = open("/sys/fs/cgroup", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	AUTO_CLOSE int copy = -1;
 	struct statfs fs;
 	int r;
@@ -125,12 +128,14 @@ static int open_cgroup_dir(const struct container *c, const struct config_mount 
 		fd_close(&fd);
 		fd = open("/sys/fs/cgroup/unified", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
-	if (fd < 0 || !c->state->cgroup)
+	if (fd < 0 || fstatfs(fd, &fs) < 0)
+		return -errno;
+	if (fs.f_type != CGROUP2_SUPER_MAGIC)
 		return -ENOENT;
-	copy = sys_open_tree(fd, c->state->cgroup + 1, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	copy = sys_open_tree(fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (copy < 0)
 		return -errno;
-	r = mount_apply(copy, &o);
+	r = mount_apply(copy, &m->options);
 	return r < 0 ? r : TAKE_FD(copy);
 }
 
@@ -170,9 +175,10 @@ static int open_target(int root, const struct config_mount *m, bool is_dir, bool
 }
 
 /* A new file system, with what fsmount(2) leaves to be done. @covered: as in mount_new */
-static int open_new(const struct config_mount *m, size_t i, int covered, struct err *e)
+static int open_new(const struct config *c, size_t i, int covered, struct err *e)
 {
-	AUTO_CLOSE int fd = mount_new(m, i, covered, e);
+	const struct config_mount *m = &c->mounts[i];
+	AUTO_CLOSE int fd = mount_new(c, i, covered, e);
 	struct mount_options rest = {.top.propagation = m->options.top.propagation,
 		.all.propagation = m->options.all.propagation};
 	int r;
@@ -198,9 +204,9 @@ static int open_source(const struct container *c, size_t i, int covered, struct 
 	if (m->options.bind)
 		return c->binds[i].fd;
 	if (!is_cgroup(m) || c->config->ns[NS_CGROUP].given)
-		return open_new(m, i, covered, e);
-	fd = open_cgroup_dir(c, m);
-	return fd < 0 ? err_set(e, -fd, "mounts[%zu]: the container's cgroup: %s", i, strerror(-fd))
+		return open_new(c->config, i, covered, e);
+	fd = open_hosts_cgroups(m);
+	return fd < 0 ? err_set(e, -fd, "mounts[%zu]: the host's cgroups: %s", i, strerror(-fd))
 		      : fd;
 }
 

@@ -5,6 +5,7 @@
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
 #include "runtime/oci/creds.h"
+#include "runtime/oci/lsm.h"
 #include "runtime/oci/passwd.h"
 #include "runtime/oci/scheduling.h"
 
@@ -139,22 +140,6 @@ static int set_limits(const struct process_final *f, struct err *e)
 				p->rlimits[i].name, strerror(errno));
 	}
 	return 0;
-}
-
-static int set_apparmor(const struct process_final *f, struct err *e)
-{
-	const char *profile = f->process->apparmor_profile;
-	char line[512];
-	int r;
-
-	if (!profile || !profile[0])
-		return 0;
-	snprintf(line, sizeof(line), "exec %s", profile);
-	r = io_write_file_at(f->host_proc, "self/attr/apparmor/exec", line);
-	if (r == -ENOENT)
-		return err_set(e, ENOTSUP,
-			"process.apparmorProfile: AppArmor is not available in this kernel");
-	return r < 0 ? err_set(e, -r, "process.apparmorProfile: %s: %s", profile, strerror(-r)) : 0;
 }
 
 /* The working directory, reached from the container's root and by no magic link: a path like
@@ -309,7 +294,7 @@ static int set_up(const struct process_final *f, int *keep, struct err *e)
 	int r = scheduling_apply(f->config, p, e);
 
 	if (r == 0)
-		r = set_apparmor(f, e);
+		r = lsm_label_exec(f->host_proc, p, e);
 	if (r < 0)
 		return r;
 	if (p->uid != 0)

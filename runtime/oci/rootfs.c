@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
+#include "runtime/oci/lsm.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -74,7 +75,7 @@ static int open_null(void)
 }
 
 /* An empty directory that nobody can fill: one file system for all masked directories. */
-static int open_empty(struct rootfs *r)
+static int open_empty(struct rootfs *r, const char *label)
 {
 	AUTO_CLOSE int fs = -1;
 
@@ -84,6 +85,7 @@ static int open_empty(struct rootfs *r)
 	fs = sys_fsopen("tmpfs", FSOPEN_CLOEXEC);
 	if (fs < 0 || sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_inodes", "1", 0) < 0 ||
 		sys_fsconfig(fs, FSCONFIG_SET_STRING, "nr_blocks", "1", 0) < 0 ||
+		lsm_label_new(fs, "tmpfs", label) < 0 ||
 		sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return -1;
 	r->empty = sys_fsmount(fs, FSMOUNT_CLOEXEC,
@@ -91,7 +93,7 @@ static int open_empty(struct rootfs *r)
 	return r->empty;
 }
 
-static int mask_path(struct rootfs *r, const char *path)
+static int mask_path(struct rootfs *r, const char *path, const char *label)
 {
 	AUTO_CLOSE int target = path_open_in_root(r->root, path, O_PATH, 0);
 	AUTO_CLOSE int cover = -1;
@@ -109,7 +111,7 @@ static int mask_path(struct rootfs *r, const char *path)
 		cover = open_null();
 		return cover < 0 ? cover : mount_attach(cover, target);
 	}
-	cover = open_empty(r);
+	cover = open_empty(r, label);
 	if (cover < 0)
 		return -errno;
 	if (!was_empty) {
@@ -151,7 +153,7 @@ int rootfs_mask(const struct container *c, struct rootfs *r, struct err *e)
 	}
 	for (size_t i = 0; i < cfg->masked_paths.n; i++) {
 		const char *path = cfg->masked_paths.v[i];
-		int n = mask_path(r, path);
+		int n = mask_path(r, path, cfg->mount_label);
 
 		if (n < 0)
 			return err_set(

@@ -226,6 +226,38 @@ def test_mqueue_devpts_and_sysfs(oci):
     assert out.endswith("666 5:2\n")
 
 
+def cgroup_mount(oci, word):
+    mount = next(m for m in oci.config["mounts"] if m["type"] == "cgroup")
+    mount["options"] = [w for w in mount["options"] if w not in ("ro", "rw")] + [word]
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_cgroups_are_those_of_proc_self_cgroup(oci, own):
+    if not own:
+        oci.linux["namespaces"] = [n for n in oci.linux["namespaces"] if n["type"] != "cgroup"]
+    script = ("p=/sys/fs/cgroup$(sed -n s/0:://p /proc/self/cgroup); echo $p; grep -c . $p/cgroup.procs; "
+              "mkdir $p/new 2>&1 && rmdir $p/new && echo writable; true")
+    cgroup_mount(oci, "ro")
+    out = oci.sh(script)
+    path, processes, refusal = out.splitlines()
+    assert path == "/sys/fs/cgroup" + ("/" if own else oci.linux["cgroupsPath"])
+    assert int(processes) > 0 and "Read-only file system" in refusal
+    cgroup_mount(oci, "rw")
+    assert oci.sh(script).splitlines()[2:] == ["writable"]
+
+
+def test_the_hosts_cgroup_options_stay(oci):
+    def options():
+        lines = [x.split() for x in open("/proc/mounts")]
+        return [x[3] for x in lines if x[2] == "cgroup2"]
+
+    before = options()
+    oci.linux["namespaces"] = [n for n in oci.linux["namespaces"] if n["type"] != "cgroup"]
+    cgroup_mount(oci, "ro")
+    oci.sh("true")
+    assert options() == before
+
+
 def test_a_dev_from_the_host_is_left_as_it_is(oci):
     oci.config["mounts"] = [m for m in oci.config["mounts"] if not
                             m["destination"].startswith("/dev")]

@@ -637,7 +637,7 @@ def test_config_errors_are_one_line(oci):
         (("process", "cwd"), "x", "process.cwd: expected an absolute path"),
         (("linux", "resources", "memory"), {"limit": "64M"},
          "linux.resources.memory.limit: expected an integer, got a string"),
-        (("process", "selinuxLabel"), "x", "process.selinuxLabel: SELinux is not available"),
+        (("process", "selinuxLabel"), "x", "process.selinuxLabel: SELinux is not available in this kernel"),
         (("process", "apparmorProfile"), "x", "process.apparmorProfile"),
         (("root", "path"), "nowhere", "root.path: open"),
         (("ociVersion",), "2.0.0", "ociVersion: expected 1.x"),
