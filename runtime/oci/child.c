@@ -164,8 +164,10 @@ static int stage_terminal(struct child *ch, struct err *e)
 	return console_become(peer, e);
 }
 
-static int run_own_hooks(
-	struct child *ch, enum hook_kind kind, int cwd, enum container_status status, struct err *e)
+/* @confinement: for programs of the image's; NULL for the host's, which run in the root's directory
+ */
+static int run_own_hooks(struct child *ch, enum hook_kind kind,
+	const struct hook_confinement *confinement, enum container_status status, struct err *e)
 {
 	const struct config_hooks *hooks = &ch->c->config->hooks[kind];
 	size_t len = 0;
@@ -176,8 +178,12 @@ static int run_own_hooks(
 		return 0;
 	ch->c->state->pid.v = ch->host_pid;
 	text = state_print(ch->c->state, status, false, &len);
-	r = text ? hooks_run(hooks, kind, cwd, text, len, e)
-		 : err_set(e, ENOMEM, "hooks: out of memory");
+	if (!text)
+		r = err_set(e, ENOMEM, "hooks: out of memory");
+	else if (confinement)
+		r = hooks_run_confined(hooks, kind, confinement, text, len, e);
+	else
+		r = hooks_run(hooks, kind, ch->rootfs.root, text, len, e);
 	free(text);
 	return r;
 }
@@ -195,7 +201,7 @@ static int stage_hooks(struct child *ch, struct err *e)
 		if (r != SYNC_HOOKED)
 			return r < 0 ? r : err_set(e, EPIPE, "the runtime is gone");
 	}
-	return run_own_hooks(ch, HOOK_CREATE_CONTAINER, ch->rootfs.root, STATUS_CREATING, e);
+	return run_own_hooks(ch, HOOK_CREATE_CONTAINER, NULL, STATUS_CREATING, e);
 }
 
 static int stage_masks(struct child *ch, struct err *e)
@@ -262,6 +268,11 @@ static int stage_ready(struct child *ch, struct err *e)
 	return ch->start_now ? 0 : wait_for_start(c, e);
 }
 
+static int confine_hook(const void *arg, struct err *e)
+{
+	return process_confine(arg, e);
+}
+
 static int stage_start(struct child *ch, struct err *e)
 {
 	const struct container *c = ch->c;
@@ -277,7 +288,9 @@ static int stage_start(struct child *ch, struct err *e)
 		.host_proc = c->host_proc,
 		.nofile = &c->nofile,
 	};
-	int r = run_own_hooks(ch, HOOK_START_CONTAINER, -1, STATUS_CREATED, e);
+	/* The program is the image's: it gets the rights of the container, not the runtime's. */
+	const struct hook_confinement confinement = {confine_hook, &final};
+	int r = run_own_hooks(ch, HOOK_START_CONTAINER, &confinement, STATUS_CREATED, e);
 
 	if (r == 0 && agent.fd >= 0)
 		r = seccomp_agent_describe(&agent, &c->config->seccomp, c->state, STATUS_CREATED,

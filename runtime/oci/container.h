@@ -118,6 +118,10 @@ struct process_final {
 
 int process_execute(const struct process_final *f, int *keep, struct err *e);
 
+/* Take the rights that the container's program will have: AppArmor, limits, ids, seccomp,
+ * capabilities. */
+int process_confine(const struct process_final *f, struct err *e);
+
 /* The stages of the container's process. Does not return. */
 _Noreturn void child_main(struct container *c);
 

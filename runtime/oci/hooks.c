@@ -16,12 +16,14 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-static _Noreturn void run_program(const struct config_hook *h, int cwd, int input, int failed)
+static _Noreturn void run_program(const struct config_hook *h, int cwd,
+	const struct hook_confinement *confinement, int input, int failed)
 {
 	static char *const no_words[] = {NULL};
 	char *only_path[] = {NULL, NULL};
 	char *const *args;
 	char *const *env;
+	struct err e = {0};
 	int why;
 
 	/* exec takes char *const *; it changes nothing. */
@@ -30,10 +32,14 @@ static _Noreturn void run_program(const struct config_hook *h, int cwd, int inpu
 	memcpy(&env, &h->env.v, sizeof(env));
 	process_reset_signals();
 	/* The container's output is not the hook's place: what it says goes to the errors. */
-	if ((cwd < 0 || fchdir(cwd) == 0) && dup2(input, 0) == 0 && dup2(2, 1) == 1 &&
-		sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+	if ((cwd >= 0 && fchdir(cwd) < 0) || dup2(input, 0) < 0 || dup2(2, 1) < 0 ||
+		sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+		e.code = errno;
+	if (e.code == 0 && confinement)
+		(void)confinement->enter(confinement->arg, &e);
+	if (e.code == 0)
 		execve(h->path, h->args.n ? args : only_path, h->env.n ? env : no_words);
-	why = errno;
+	why = e.code ? e.code : errno;
 	(void)io_write_all(failed, &why, sizeof(why));
 	_exit(127);
 }
@@ -65,8 +71,8 @@ static int wait_program(pid_t pid, int timeout_ms, int *ret_status)
 	return late ? -ETIMEDOUT : 0;
 }
 
-static int hook_run(const struct config_hook *h, const char *where, int cwd, const char *state,
-	size_t len, struct err *e)
+static int hook_run(const struct config_hook *h, const char *where, int cwd,
+	const struct hook_confinement *confinement, const char *state, size_t len, struct err *e)
 {
 	AUTO_CLOSE int input = memfd_create("state", MFD_CLOEXEC);
 	AUTO_CLOSE int failed_read = -1;
@@ -88,7 +94,7 @@ static int hook_run(const struct config_hook *h, const char *where, int cwd, con
 	failed = p[1];
 	pid = fork();
 	if (pid == 0)
-		run_program(h, cwd, input, failed);
+		run_program(h, cwd, confinement, input, failed);
 	if (pid < 0)
 		return err_set(e, errno, "%s: fork: %s", where, strerror(errno));
 	fd_close(&failed);
@@ -111,12 +117,13 @@ static int hook_run(const struct config_hook *h, const char *where, int cwd, con
 }
 
 static int run_one(const struct config_hooks *hooks, size_t i, enum hook_kind kind, int cwd,
-	const char *state, size_t state_len, struct err *e)
+	const struct hook_confinement *confinement, const char *state, size_t state_len,
+	struct err *e)
 {
 	char where[64];
 
 	snprintf(where, sizeof(where), "hooks.%s[%zu]", name_of_hook(kind), i);
-	return hook_run(&hooks->v[i], where, cwd, state, state_len, e);
+	return hook_run(&hooks->v[i], where, cwd, confinement, state, state_len, e);
 }
 
 int hooks_run(const struct config_hooks *hooks, enum hook_kind kind, int cwd, const char *state,
@@ -125,7 +132,18 @@ int hooks_run(const struct config_hooks *hooks, enum hook_kind kind, int cwd, co
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < hooks->n; i++)
-		r = run_one(hooks, i, kind, cwd, state, state_len, e);
+		r = run_one(hooks, i, kind, cwd, NULL, state, state_len, e);
+	return r;
+}
+
+int hooks_run_confined(const struct config_hooks *hooks, enum hook_kind kind,
+	const struct hook_confinement *confinement, const char *state, size_t state_len,
+	struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < hooks->n; i++)
+		r = run_one(hooks, i, kind, -1, confinement, state, state_len, e);
 	return r;
 }
 
@@ -135,7 +153,7 @@ void hooks_run_all(const struct config_hooks *hooks, enum hook_kind kind, int cw
 	for (size_t i = 0; i < hooks->n; i++) {
 		struct err e = {0};
 
-		if (run_one(hooks, i, kind, cwd, state, state_len, &e) < 0)
+		if (run_one(hooks, i, kind, cwd, NULL, state, state_len, &e) < 0)
 			warn("%s", e.msg);
 	}
 }

@@ -4,6 +4,12 @@
 
 #include "runtime/oci/config.h"
 
+/* What a hook's process does to itself before it becomes the program. */
+struct hook_confinement {
+	int (*enter)(const void *arg, struct err *e);
+	const void *arg;
+};
+
 /*
  * Run the hooks of one kind in order, with the state on their standard input.
  * @cwd: their working directory, borrowed; -1: as it is
@@ -13,6 +19,11 @@
  */
 int hooks_run(const struct config_hooks *hooks, enum hook_kind kind, int cwd, const char *state,
 	size_t state_len, struct err *e);
+
+/* As hooks_run, for programs that are not to have the runtime's rights. */
+int hooks_run_confined(const struct config_hooks *hooks, enum hook_kind kind,
+	const struct hook_confinement *confinement, const char *state, size_t state_len,
+	struct err *e);
 
 /* As hooks_run, but all of them: one that fails is told to @warn and does not keep the next ones
  * from running, as the spec has it for poststop. */

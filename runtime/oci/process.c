@@ -287,6 +287,20 @@ static int become_user(const struct process_final *f, int tell, struct err *e)
 	return r;
 }
 
+int process_confine(const struct process_final *f, struct err *e)
+{
+	/* The agent waits for the container's program. For others what the filter would ask it is
+	 * not there: seccomp(2) "SECCOMP_RET_USER_NOTIF" without a listener is ENOSYS. */
+	struct seccomp_agent nobody = {.fd = -1};
+	struct process_final own = *f;
+	int r = set_apparmor(f, e);
+
+	own.agent = &nobody;
+	if (r == 0)
+		r = set_limits(f, e);
+	return r < 0 ? r : become_user(&own, -1, e);
+}
+
 /* Everything between the last stage and execve that does not need the new identity. */
 static int set_up(const struct process_final *f, int *keep, struct err *e)
 {
