@@ -74,7 +74,6 @@ static int stage_namespaces(struct child *ch, struct err *e)
 
 static int stage_keyring(struct child *ch, struct err *e)
 {
-	char name[300];
 	int r;
 
 	if (ch->c->keep_keyring)
@@ -82,9 +81,10 @@ static int stage_keyring(struct child *ch, struct err *e)
 	r = lsm_label_keys(ch->c->host_proc, &ch->c->config->process, e);
 	if (r < 0)
 		return r;
-	snprintf(name, sizeof(name), "_ses.%s", ch->c->state->id);
-	/* Else the container could read its caller's keys. A kernel without keys has none. */
-	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name) < 0 && errno != ENOSYS)
+	/* Else the container could read its caller's keys. Without a name it is a new one in any
+	 * case: a name is for the whole machine, and another container may wait under it. A kernel
+	 * without keys has none. */
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
 		return err_set(e, errno, "make a session keyring: %s", strerror(errno));
 	return 0;
 }

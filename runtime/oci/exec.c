@@ -312,7 +312,6 @@ static int child_steps(struct exec *x, struct err *e)
 		.listen_fds = x->listen_fds,
 		.host_proc = x->host_proc,
 	};
-	char keyring[300];
 	int r = scheduling_affinity_final(&x->process, e);
 
 	if (r == 0)
@@ -325,9 +324,9 @@ static int child_steps(struct exec *x, struct err *e)
 		r = enter(x, e);
 	if (r == 0 && setsid() < 0)
 		r = err_set(e, errno, "make a session: %s", strerror(errno));
-	snprintf(keyring, sizeof(keyring), "_ses.%s", x->h.state.id);
-	if (r == 0)
-		(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, keyring);
+	/* A new one, as for the first process; not the container's by its name. */
+	if (r == 0 && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)
+		r = err_set(e, errno, "make a session keyring: %s", strerror(errno));
 	if (r == 0 && x->process.terminal)
 		r = take_terminal(x, e);
 	if (r == 0)
@@ -361,9 +360,11 @@ static int open_actual_cgroup(const struct exec *x)
 	snprintf(path, sizeof(path), "%d/cgroup", (int)x->h.state.pid.v);
 	if (root < 0 || io_read_file_at(x->host_proc, path, text, sizeof(text)) < 0)
 		return -1;
-	line = strstr(text, "0::/");
+	/* The line, not a cgroup of version 1 that is called so. */
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
 	if (!line)
 		return -1;
+	line += strspn(line, "\n");
 	line[strcspn(line, "\n")] = '\0';
 	return openat(root, line + 4, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
