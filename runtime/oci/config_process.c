@@ -24,7 +24,7 @@ static int read_console_size(const struct json_at *at, void *out, struct err *e)
 static int read_gid(const struct json_at *at, void *out, struct err *e)
 {
 	uint64_t gid;
-	int r = json_u64(at, UINT32_MAX, &gid, e);
+	int r = json_u64(at, UINT32_MAX - 1, &gid, e);
 
 	if (r == 0)
 		*(uint32_t *)out = (uint32_t)gid;
@@ -48,8 +48,23 @@ static int check_umask(const struct json_at *at, void *out, struct err *e)
 	return p->umask.v <= 0777 ? 0 : json_err(at, ERANGE, e, "expected at most 511 (octal 777)");
 }
 
+/* To setresuid(2) the last number means "as it is", which is root. */
+static int check_uid(const struct json_at *at, void *out, struct err *e)
+{
+	const struct config_process *p = out;
+
+	return p->uid < UINT32_MAX ? 0 : json_err(at, ERANGE, e, "4294967295 is nobody's number");
+}
+
+static int check_gid(const struct json_at *at, void *out, struct err *e)
+{
+	const struct config_process *p = out;
+
+	return p->gid < UINT32_MAX ? 0 : json_err(at, ERANGE, e, "4294967295 is nobody's number");
+}
+
 static const struct json_field user_fields[] = {
-	{"uid", JSON_U32, NULL, AT(uid), 0}, {"gid", JSON_U32, NULL, AT(gid), 0},
+	{"uid", JSON_U32, check_uid, AT(uid), 0}, {"gid", JSON_U32, check_gid, AT(gid), 0},
 	{"umask", JSON_OPT_U64, check_umask, AT(umask), 0},
 	{"additionalGids", JSON_ARRAY, read_gids, 0, 0},
 	{"username", JSON_IGNORE, NULL, 0, 0}, /* for Windows */
