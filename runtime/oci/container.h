@@ -14,7 +14,7 @@
 
 /* A mount's source, opened by the runtime with the host's rights. */
 struct bind_source {
-	int fd; /* a detached copy of the tree; -1: not a bind mount */
+	int fd; /* a detached copy of the tree; of proc and sysfs the mount; else -1 */
 	bool is_dir;
 };
 

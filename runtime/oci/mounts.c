@@ -152,19 +152,33 @@ static bool wants_real_directory(const struct config_mount *m)
 	return !m->options.bind && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
 }
 
+/* By its name in its parent: with a slash behind the name, openat2 would follow a symlink. */
+static int open_real_directory(int root, const char *path)
+{
+	char parent[PATH_BYTES_MAX];
+	AUTO_CLOSE int dir = -1;
+	char name[256];
+	int fd = path_split(path, parent, sizeof(parent), name);
+
+	if (fd < 0)
+		return fd;
+	dir = path_open_in_root(root, parent, O_PATH | O_DIRECTORY, 0);
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /*
  * Open the place to mount on; make it when it is missing.
  * @ret_made: whether it was
  */
 static int open_target(int root, const struct config_mount *m, bool is_dir, bool *ret_made)
 {
-	int flags = O_PATH;
-	int fd;
+	int fd = wants_real_directory(m) ? open_real_directory(root, m->destination)
+					 : path_open_in_root(root, m->destination, O_PATH, 0);
 	int r;
 
-	if (wants_real_directory(m))
-		flags |= O_DIRECTORY | O_NOFOLLOW;
-	fd = path_open_in_root(root, m->destination, flags, 0);
 	*ret_made = fd == -ENOENT && !m->options.remount;
 	if (!*ret_made)
 		return fd;
@@ -236,6 +250,9 @@ static int mount_one(const struct container *c, struct rootfs *r, size_t i, stru
 	if (n < 0)
 		return err_set(e, -n, "mounts[%zu].destination: mount on %s: %s", i, m->destination,
 			strerror(-n));
+	/* For the masks: the directory it stands on may be moved by whoever shares the root. */
+	if (wants_real_directory(m))
+		c->binds[i].fd = TAKE_FD(fd);
 	return 0;
 }
 

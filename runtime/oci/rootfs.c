@@ -93,9 +93,51 @@ static int open_empty(struct rootfs *r, const char *label)
 	return r->empty;
 }
 
-static int mask_path(struct rootfs *r, const char *path, const char *label)
+/* What is left of @path below @dir; NULL if it is not below, or a ".." makes that hard to say. */
+static const char *below(const char *dir, const char *path)
 {
-	AUTO_CLOSE int target = path_open_in_root(r->root, path, O_PATH, 0);
+	for (;;) {
+		size_t n;
+
+		dir += strspn(dir, "/");
+		path += strspn(path, "/");
+		n = strcspn(dir, "/");
+		if (n == 0)
+			break;
+		if (strcspn(path, "/") != n || strncmp(dir, path, n) != 0)
+			return NULL;
+		dir += n;
+		path += n;
+	}
+	return strstr(path, "..") ? NULL : path;
+}
+
+/* Open what is to be covered. In proc and sysfs it is looked up from the mount that the runtime
+ * made, wherever that is by now, and not from the root, where something else may have its name. */
+static int open_covered(const struct container *c, const struct rootfs *r, const char *path)
+{
+	const char *rest = path;
+	int from = r->root;
+	int fd;
+
+	for (size_t i = 0; i < c->config->n_mounts; i++) {
+		const struct config_mount *m = &c->config->mounts[i];
+		const char *found =
+			m->options.bind || c->binds[i].fd < 0 ? NULL : below(m->destination, path);
+
+		if (found) {
+			from = c->binds[i].fd;
+			rest = found;
+		}
+	}
+	fd = path_open_in_root(from, rest, O_PATH, 0);
+	/* A symlink there may lead out of it, as /proc/device-tree does. */
+	return fd == -ENOENT && from != r->root ? path_open_in_root(r->root, path, O_PATH, 0) : fd;
+}
+
+static int mask_path(const struct container *c, struct rootfs *r, const char *path)
+{
+	AUTO_CLOSE int target = open_covered(c, r, path);
 	AUTO_CLOSE int cover = -1;
 	bool was_empty = r->empty >= 0;
 	struct stat st;
@@ -111,7 +153,7 @@ static int mask_path(struct rootfs *r, const char *path, const char *label)
 		cover = open_null();
 		return cover < 0 ? cover : mount_attach(cover, target);
 	}
-	cover = open_empty(r, label);
+	cover = open_empty(r, c->config->mount_label);
 	if (cover < 0)
 		return -errno;
 	if (!was_empty) {
@@ -121,9 +163,9 @@ static int mask_path(struct rootfs *r, const char *path, const char *label)
 	return mount_attach(cover, target);
 }
 
-static int protect_path(struct rootfs *r, const char *path)
+static int protect_path(const struct container *c, const struct rootfs *r, const char *path)
 {
-	AUTO_CLOSE int target = path_open_in_root(r->root, path, O_PATH, 0);
+	AUTO_CLOSE int target = open_covered(c, r, path);
 	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 	AUTO_CLOSE int copy = -1;
 
@@ -145,7 +187,7 @@ int rootfs_mask(const struct container *c, struct rootfs *r, struct err *e)
 
 	for (size_t i = 0; i < cfg->readonly_paths.n; i++) {
 		const char *path = cfg->readonly_paths.v[i];
-		int n = protect_path(r, path);
+		int n = protect_path(c, r, path);
 
 		if (n < 0)
 			return err_set(
@@ -153,7 +195,7 @@ int rootfs_mask(const struct container *c, struct rootfs *r, struct err *e)
 	}
 	for (size_t i = 0; i < cfg->masked_paths.n; i++) {
 		const char *path = cfg->masked_paths.v[i];
-		int n = mask_path(r, path, cfg->mount_label);
+		int n = mask_path(c, r, path);
 
 		if (n < 0)
 			return err_set(
