@@ -11,7 +11,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 /* linux/ioctl's name; musl 1.2.5 does not have it. */
@@ -45,24 +44,27 @@ static int bind_to_console(int root, int peer)
 int console_open(int root, const struct config_process *p, bool bind_console, int *ret_master,
 	int *ret_peer, struct err *e)
 {
-	AUTO_CLOSE int master =
-		path_open_in_root(root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW, 0);
+	AUTO_CLOSE int pts = path_open_in_root(root, "/dev/pts", O_PATH | O_DIRECTORY, 0);
+	AUTO_CLOSE int master = -1;
 	AUTO_CLOSE int peer = -1;
 	struct winsize size = {
 		.ws_row = (unsigned short)p->rows.v, .ws_col = (unsigned short)p->columns.v};
 	struct statfs fs;
-	struct stat st;
 	int unlock = 0;
 	int r;
 
+	if (pts < 0)
+		return err_set(e, -pts, "process.terminal: open /dev/pts: %s", strerror(-pts));
+	/* An image may have put anything there, and to open it may have an effect. In a devpts
+	 * there are terminals and ptmx, nothing else. */
+	if (fstatfs(pts, &fs) < 0)
+		return err_set(e, errno, "process.terminal: /dev/pts: %s", strerror(errno));
+	if (fs.f_type != DEVPTS_SUPER_MAGIC)
+		return err_set(e, ENODEV, "process.terminal: /dev/pts is not a devpts");
+	master = openat(pts, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC);
 	if (master < 0)
 		return err_set(
-			e, -master, "process.terminal: open /dev/pts/ptmx: %s", strerror(-master));
-	/* An image may have put anything there. */
-	if (fstatfs(master, &fs) < 0 || fstat(master, &st) < 0)
-		return err_set(e, errno, "process.terminal: /dev/pts/ptmx: %s", strerror(errno));
-	if (fs.f_type != DEVPTS_SUPER_MAGIC || st.st_rdev != makedev(5, 2))
-		return err_set(e, ENODEV, "process.terminal: /dev/pts is not a devpts");
+			e, errno, "process.terminal: open /dev/pts/ptmx: %s", strerror(errno));
 	if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
 		return err_set(e, errno, "process.terminal: unlock: %s", strerror(errno));
 	/* The other end by ioctl and not by its name: no path can be in the way. Linux 4.13. */

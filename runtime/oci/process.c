@@ -10,13 +10,14 @@
 #include "runtime/oci/scheduling.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -154,31 +155,45 @@ static int enter_cwd(const char *cwd)
 	return fchdir(dir) < 0 ? -errno : 0;
 }
 
-/* So that the program can open /dev/stderr when its user is not ours. What refuses stays. */
+/* So that the program can open /dev/stderr when its user is not ours. Only what was made for this
+ * conversation: a file or device that the caller reads from or writes to stays the host's. */
 static void give_stdio(uint32_t uid)
 {
 	struct stat st;
 
 	for (int fd = 0; fd < 3; fd++) {
-		if (fstat(fd, &st) < 0 || st.st_uid == uid ||
-			(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		if (fstat(fd, &st) < 0 || st.st_uid == uid)
+			continue;
+		if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode) && !isatty(fd))
 			continue;
 		(void)!fchown(fd, uid, (gid_t)-1);
 	}
 }
 
-/* HOME as the image's /etc/passwd has it for @uid; "/" if it has none. */
-static void find_home(uint32_t uid, char *buf, size_t size)
+/* The image's /etc/passwd. It is looked at before it is opened, which for anything but a file may
+ * have an effect; and a file of proc would be read with rights that the container has not. */
+static int open_passwd(int host_proc)
 {
 	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	AUTO_CLOSE int fd =
-		path_open_in_root(root, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-	static char passwd[PASSWD_BYTES_MAX];
+	AUTO_CLOSE int place = path_open_in_root(root, "/etc/passwd", O_PATH, 0);
+	struct statfs fs;
 	struct stat st;
-	ssize_t len = 0;
+	char path[32];
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
-		len = io_read_all(fd, passwd, sizeof(passwd));
+	if (place < 0 || fstat(place, &st) < 0 || fstatfs(place, &fs) < 0 || !S_ISREG(st.st_mode) ||
+		fs.f_type == PROC_SUPER_MAGIC)
+		return -1;
+	snprintf(path, sizeof(path), "self/fd/%d", place);
+	return openat(host_proc, path, O_RDONLY | O_CLOEXEC);
+}
+
+/* HOME as the image's /etc/passwd has it for @uid; "/" if it has none. */
+static void find_home(int host_proc, uint32_t uid, char *buf, size_t size)
+{
+	AUTO_CLOSE int fd = open_passwd(host_proc);
+	static char passwd[PASSWD_BYTES_MAX];
+	ssize_t len = fd < 0 ? 0 : io_read_all(fd, passwd, sizeof(passwd));
+
 	if (len <= 0 || passwd_find_home(passwd, (size_t)len, uid, buf, size) < 0)
 		snprintf(buf, size, "/");
 }
@@ -218,7 +233,7 @@ static int make_env(const struct process_final *f, char ***ret)
 		env[n++] = listen_pid;
 	}
 	if (!env_find(given, "HOME")) {
-		find_home(f->process->uid, home + 5, sizeof(home) - 5);
+		find_home(f->host_proc, f->process->uid, home + 5, sizeof(home) - 5);
 		env[n++] = home;
 	}
 	*ret = env;
