@@ -10,6 +10,9 @@
 /* symlinks to nowhere followed in one call: as many as the kernel follows in one path */
 #define LINKS_MAX 40
 
+/* times that a path with ".." is looked up while somebody renames; a second of it is less */
+#define TRIES_MAX 10000
+
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 {
 	struct open_how how = {
@@ -17,12 +20,14 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 		.mode = mode,
 		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 	};
+	unsigned tries = TRIES_MAX;
 	int fd;
 
-	/* EAGAIN: a rename or mount raced with a ".." on the way; openat2(2) says to try again. */
+	/* EAGAIN: a rename or mount raced with a ".." on the way; openat2(2) says to try again. Who
+	 * renames without end must not keep us for ever. */
 	do {
 		fd = sys_openat2(rootfd, path[0] ? path : ".", &how);
-	} while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	} while (fd < 0 && (errno == EINTR || (errno == EAGAIN && --tries)));
 	return fd < 0 ? -errno : fd;
 }
 
