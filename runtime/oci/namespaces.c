@@ -5,6 +5,7 @@
 #include "lib/base/sys.h"
 #include "runtime/oci/limits.h"
 #include "runtime/oci/names.h"
+#include "runtime/oci/sysctl.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* linux/nsfs.h */
@@ -65,6 +67,30 @@ void ns_plan_make(const struct config *c, struct ns_plan *ret)
 	ret->join_after = joined & ~ret->join_before;
 }
 
+/* Refuse to set what belongs to a namespace that is joined but is the runtime's own. */
+static int check_own(const struct config *c, enum ns_type t, int fd, struct err *e)
+{
+	AUTO_CLOSE int own = -1;
+	struct stat theirs;
+	struct stat ours;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_proc_name(t));
+	own = open(path, O_RDONLY | O_CLOEXEC);
+	if (own < 0 || fstat(own, &ours) < 0 || fstat(fd, &theirs) < 0)
+		return err_set(e, errno, "open %s: %s", path, strerror(errno));
+	if (ours.st_ino != theirs.st_ino || ours.st_dev != theirs.st_dev)
+		return 0;
+	for (size_t i = 0; i < c->sysctl.n; i++) {
+		if (sysctl_owner(c->sysctl.v[i].key) == (int)t)
+			return err_set(e, EPERM, "linux.sysctl.%s: the %s namespace is the host's",
+				c->sysctl.v[i].key, name_of_ns(t));
+	}
+	if (t == NS_UTS && ((c->hostname && c->hostname[0]) || (c->domainname && c->domainname[0])))
+		return err_set(e, EPERM, "hostname: the uts namespace is the host's");
+	return 0;
+}
+
 int ns_open(const struct config *c, int fds[static NS_N], struct err *e)
 {
 	for (int t = 0; t < NS_N; t++)
@@ -72,6 +98,7 @@ int ns_open(const struct config *c, int fds[static NS_N], struct err *e)
 	for (enum ns_type t = 0; t < NS_N; t++) {
 		const char *path = c->ns[t].path;
 		int type;
+		int r;
 
 		if (!path)
 			continue;
@@ -84,6 +111,9 @@ int ns_open(const struct config *c, int fds[static NS_N], struct err *e)
 			return err_set(e, EINVAL,
 				"linux.namespaces: %s: %s is not such a namespace", name_of_ns(t),
 				path);
+		r = check_own(c, t, fds[t], e);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

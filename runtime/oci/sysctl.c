@@ -58,6 +58,13 @@ static int owner_of(const char *path)
 	return -1;
 }
 
+int sysctl_owner(const char *key)
+{
+	char path[SYSCTL_PATH_BYTES];
+
+	return sysctl_path(key, path) < 0 ? -1 : owner_of(path);
+}
+
 int sysctl_check(const struct config *c, struct err *e)
 {
 	char path[SYSCTL_PATH_BYTES];

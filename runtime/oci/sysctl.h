@@ -22,4 +22,7 @@ int sysctl_check(const struct config *c, struct err *e);
 /* Write them all, by a process inside those namespaces. @host_proc: the runtime's own /proc */
 int sysctl_apply(const struct config *c, int host_proc, struct err *e);
 
+/* Which namespace holds this sysctl: an enum ns_type, or -1 for none. */
+int sysctl_owner(const char *key);
+
 #endif
