@@ -29,12 +29,13 @@ include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients
+.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients weaken
 PACKAGES_all := build
 PACKAGES_run := build run
 PACKAGES_image := build image
 PACKAGES_check := build check
 PACKAGES_test := build check image test
+PACKAGES_weaken := build check
 PACKAGES_bench := build image bench
 PACKAGES_bench-oci := build bench
 # $(call install,TARGET): the Debian packages that the target needs
@@ -81,6 +82,10 @@ clients: ## compare runtimes below podman and docker, in the guest, into docs/ru
 check: ## unit tests with ASan and UBSan, stored fuzz inputs, linters, kernel config
 	$(call install,check)
 	$(Q)$(MAKE) -k -j$$(nproc) --output-sync=line run-checks
+
+weaken: ## take the runtime's defences out one by one and see each attack of its escape tests work; as root
+	$(call install,weaken)
+	$(Q)runtime/oci/escapes/weaken.py $(WEAKEN)
 
 fetch: ## load all third-party sources into the cache; after that the build works offline
 	$(call install,all)

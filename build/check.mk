@@ -74,7 +74,7 @@ $(CHECK)/python/%.ok: $$(wildcard $$*/*) $(wildcard build/*) rootfs/sources.lock
 
 # these drive what was built
 $(CHECK)/python/runtime/image.ok: $(PROGRAMS_host)
-$(CHECK)/python/runtime/oci.ok: $(wildcard $(OUT)/bin/sampan-oci)
+$(CHECK)/python/runtime/oci.ok: $(wildcard $(OUT)/bin/sampan-oci runtime/oci/escapes/* runtime/oci/escapes/programs/*)
 
 # Two builds in different places give the same initramfs. Needs the toolchain, so it waits for the
 # first build.
