@@ -14,7 +14,8 @@
 
 /* A mount's source, opened by the runtime with the host's rights. */
 struct bind_source {
-	int fd; /* a detached copy of the tree; of proc and sysfs the mount; else -1 */
+	int fd; /* a detached copy of the tree; of proc, sysfs and what is remounted the mount; else
+		   -1 */
 	bool is_dir;
 };
 

@@ -149,7 +149,8 @@ static bool is_cgroup(const struct config_mount *m)
  * their masks elsewhere. */
 static bool wants_real_directory(const struct config_mount *m)
 {
-	return !m->options.bind && (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
+	return !m->options.bind && m->type &&
+	       (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
 }
 
 /* By its name in its parent: with a slash behind the name, openat2 would follow a symlink. */
@@ -224,14 +225,46 @@ static int open_source(const struct container *c, size_t i, int covered, struct 
 		      : fd;
 }
 
+/* Will the mount be needed again, for masks or by a "remount"? Its place may be another by then:
+ * the directory it stands on can be moved by whoever shares it. */
+static bool stays_open(const struct config *c, size_t i)
+{
+	if (wants_real_directory(&c->mounts[i]))
+		return true;
+	for (size_t k = i + 1; k < c->n_mounts; k++) {
+		if (c->mounts[k].options.remount &&
+			strcmp(c->mounts[k].destination, c->mounts[i].destination) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The last mount before @i at the same destination; NULL if there is none. */
+static const struct bind_source *mounted_before(const struct container *c, size_t i)
+{
+	const struct config_mount *mounts = c->config->mounts;
+
+	for (size_t k = i; k-- > 0;) {
+		if (!mounts[k].options.remount &&
+			strcmp(mounts[k].destination, mounts[i].destination) == 0)
+			return &c->binds[k];
+	}
+	return NULL;
+}
+
 static int mount_one(const struct container *c, struct rootfs *r, size_t i, struct err *e)
 {
 	const struct config_mount *m = &c->config->mounts[i];
+	const struct bind_source *before = m->options.remount ? mounted_before(c, i) : NULL;
 	bool is_dir = !m->options.bind || c->binds[i].is_dir;
-	bool made;
-	AUTO_CLOSE int target = open_target(r->root, m, is_dir, &made);
+	AUTO_CLOSE int target = -1;
 	AUTO_CLOSE int fd = -1;
+	bool made;
 	int n;
+
+	if (before)
+		return mount_again(m, i, before->fd, e);
+	target = open_target(r->root, m, is_dir, &made);
 
 	if (target == -ENOTDIR && wants_real_directory(m))
 		return err_set(e, ENOTDIR,
@@ -250,8 +283,7 @@ static int mount_one(const struct container *c, struct rootfs *r, size_t i, stru
 	if (n < 0)
 		return err_set(e, -n, "mounts[%zu].destination: mount on %s: %s", i, m->destination,
 			strerror(-n));
-	/* For the masks: the directory it stands on may be moved by whoever shares the root. */
-	if (wants_real_directory(m))
+	if (stays_open(c->config, i))
 		c->binds[i].fd = TAKE_FD(fd);
 	return 0;
 }

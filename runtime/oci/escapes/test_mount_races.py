@@ -7,7 +7,7 @@ system call in turn while he swaps a directory of that volume for a link to the 
 
 import pytest
 
-from attack import attempt, attempt_under, must_not
+from attack import attempt, attempt_under, must_not, usual_capabilities
 from oci_host import NEEDS, hook
 
 pytestmark = NEEDS
@@ -100,3 +100,28 @@ def test_a_link_swapped_in_while_the_place_is_made_does_not_lead_out(oci, progra
     watch_mounts(oci)
     turns = swap_at_every(oci, programs, outside, volume, syscall, "a", (volume / "a").mkdir)
     assert turns >= least
+
+
+@pytest.mark.weakened_by("remount-by-path")
+def test_a_link_swapped_in_does_not_lead_a_remount_to_sysfs(oci, programs):
+    """A read-only mount in a shared volume is made writable; what is made so instead would be the container's /sys."""
+    volume = shared_volume(oci, "place")
+    oci.config["mounts"][-1]["options"] = ["ro"]
+    oci.config["mounts"].append({"destination": "/volume/place", "options": ["remount", "rw"]})
+    usual_capabilities(oci)
+    turn = 0
+    while turn == 0 or (oci.path / "swapped").exists():
+        turn += 1
+        (oci.path / "swapped").unlink(missing_ok=True)
+        for name in ("place", "aside"):
+            path = volume / name
+            if path.is_symlink():
+                path.unlink()
+            elif path.exists():
+                path.rmdir()
+        (volume / "place").mkdir()
+        swap = f"mv {volume}/place {volume}/aside && ln -s /sys {volume}/place && touch {oci.path}/swapped"
+        seen = attempt_under(oci, [programs["stopat"], "oci:mounts", "openat2", f"[ $COUNT != {turn} ] || {{ {swap}; }}"],
+                             "sh", "-c", "(exec 9>>/sys/kernel/profiling) && echo open")
+        must_not("open" in seen.splitlines(), f"swapped before openat2 {turn}: /sys can be written")
+    assert turn > len(oci.config["mounts"])

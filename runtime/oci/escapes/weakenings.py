@@ -21,6 +21,9 @@ WEAKENINGS = {
          "n = sys_move_mount(fd, \"\", r->root, m->destination + 1, MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_SYMLINKS) < 0"
          " ? -errno : 0;"),
     ],
+    "remount-by-path": [
+        (OCI + "mounts.c", "m->options.remount ? mounted_before(c, i) : NULL;", "NULL; (void)mounted_before;"),
+    ],
     "mkdir-by-path": [
         (PATH, "if (mkdirat(dir, name, mode) < 0 && errno != EEXIST)",
          "char c_ = whole[end]; whole[end] = 0;\n"
