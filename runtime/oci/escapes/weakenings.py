@@ -75,15 +75,15 @@ WEAKENINGS = {
         (OCI + "rootfs.c", "int n = protect_path(c, r, path);", "int n = 0; (void)protect_path;"),
     ],
     "sysfs-writable": [
-        (OCI + "mount_new.c", "uint64_t attrs = (o->top.set & ~o->all.clear) | o->all.set;", "uint64_t attrs = 0;"),
+        (OCI + "mount_new.c", "uint64_t attrs = mount_attributes(o);", "uint64_t attrs = 0;"),
     ],
     "proc-through-a-link": [
         (OCI + "mounts.c", "wants_real_directory(m) ? open_real_directory(root, m->destination)",
          "0 ? open_real_directory(root, m->destination)"),
     ],
     "sysctl-through-the-containers-proc": [
-        (OCI + "child.c", "write_sysctl(ch->c->host_proc, &cfg->sysctl.v[i]);",
-         'write_sysctl(openat(ch->rootfs.root, "proc", O_PATH | O_CLOEXEC), &cfg->sysctl.v[i]);'),
+        (OCI + "child.c", "r = sysctl_apply(cfg, ch->c->host_proc, e);",
+         'r = sysctl_apply(cfg, openat(ch->rootfs.root, "proc", O_PATH | O_CLOEXEC), e);'),
         (OCI + "child.c", '	{"oci:settings", stage_settings},\n', ""),
         (OCI + "child.c", '	{"oci:devices", stage_devices},\n',
          '	{"oci:settings", stage_settings},\n	{"oci:devices", stage_devices},\n'),
@@ -104,7 +104,7 @@ WEAKENINGS = {
          "AUTO_CLOSE int dir = open(cwd, O_PATH | O_DIRECTORY | O_CLOEXEC);"),
     ],
     "descriptors-stay": [
-        (OCI + "process.c", "if (sys_close_range(last + 1, ~0U, 0) < 0)", "if (0)"),
+        (OCI + "process.c", "if (sys_close_range(last + 1 + (f->agent->fd >= 0), ~0U, 0) < 0)", "if (0)"),
     ],
     "hooks-inherit": [
         (OCI + "hooks.c", "sys_close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0", "0"),
@@ -122,11 +122,13 @@ WEAKENINGS = {
         (OCI + "process.c", "		r = creds_set_caps(&p->caps, e);", "		r = 0;"),
     ],
     "inheritable-as-permitted": [
-        (OCI + "creds.c", "caps->inheritable & have);", "(caps->inheritable | caps->permitted) & have);"),
+        (OCI + "creds.c", "set_caps(fit.effective, fit.permitted, fit.inheritable);",
+         "set_caps(fit.effective, fit.permitted, fit.permitted);"),
     ],
     "hooks-keep-rights": [
-        (OCI + "child.c", "run_own_hooks(ch, HOOK_START_CONTAINER, STATUS_CREATED, &confinement, e);",
-         "run_own_hooks(ch, HOOK_START_CONTAINER, STATUS_CREATED, NULL, e); (void)confinement;"),
+        (OCI + "hooks.c", "if (e.code == 0 && confinement)", "if (0)"),
+        (OCI + "child.c", "const struct hook_confinement confinement = {confine_hook, &final};",
+         "const struct hook_confinement confinement = {NULL, &final};"),
     ],
     "groups-kept-by-run": [
         (OCI + "namespaces.c", "		(void)setgroups(0, NULL);\n", ""),
