@@ -79,9 +79,18 @@ def _late(*_):
     raise Late("still there: " + ", ".join(children()))
 
 
+def kill_children():
+    for pid in pathlib.Path("/proc/thread-self/children").read_text().split():
+        os.kill(int(pid), signal.SIGKILL)
+    reap()
+
+
 def children():
     pids = pathlib.Path("/proc/thread-self/children").read_text().split()
     return [pathlib.Path(f"/proc/{p}/status").read_text().split("\n")[0] for p in pids]
+
+
+_ended = {}  # of commands that were not waited for yet: pid and status
 
 
 def reap(command=None):
@@ -90,12 +99,13 @@ def reap(command=None):
     before = signal.signal(signal.SIGALRM, _late)
     signal.alarm(SECONDS)
     try:
-        while True:
-            seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
-            if command and seen.si_pid == command.pid:
-                return command.wait()
-            os.waitpid(seen.si_pid, 0)
+        while not command or command.pid not in _ended:
+            pid, status = os.waitpid(-1, 0)
+            _ended[pid] = os.waitstatus_to_exitcode(status)
+        command.returncode = _ended.pop(command.pid)
+        return command.returncode
     except ChildProcessError:
+        _ended.clear()
         return None
     finally:
         signal.alarm(0)

@@ -195,9 +195,15 @@ static int walk(int fd, int depth, int (*fn)(int cgroupfd, void *arg), void *arg
 		fd_close(&dup);
 		return r;
 	}
-	while (r == 0 && (d = readdir(dir))) {
+	while (r == 0) {
 		AUTO_CLOSE int child = -1;
 
+		errno = 0;
+		d = readdir(dir);
+		if (!d) {
+			r = -errno;
+			break;
+		}
 		if (d->d_type != DT_DIR || d->d_name[0] == '.')
 			continue;
 		child = openat(fd, d->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -309,7 +315,8 @@ static int wait_event(int cgroupfd, const char *name, int state, unsigned timeou
 			return r;
 		if (now >= end)
 			return -ETIMEDOUT;
-		poll(&p, 1, (int)(end - now));
+		if (poll(&p, 1, (int)(end - now)) < 0 && errno != EINTR)
+			return -errno;
 	}
 	return 0;
 }

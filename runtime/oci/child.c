@@ -96,9 +96,13 @@ static int bring_up_loopback(struct err *e)
 
 	/* A kernel without IPv4 has nothing to bring up. */
 	if (sock < 0)
-		return errno == EAFNOSUPPORT ? 0 : err_set(e, errno, "lo: %s", strerror(errno));
-	return ioctl(sock, SIOCSIFFLAGS, &lo) < 0 ? err_set(e, errno, "lo: %s", strerror(errno))
-						  : 0;
+		return errno == EAFNOSUPPORT
+			       ? 0
+			       : err_set(e, errno, "linux.namespaces: bring up lo: %s",
+					 strerror(errno));
+	return ioctl(sock, SIOCSIFFLAGS, &lo) < 0
+		       ? err_set(e, errno, "linux.namespaces: bring up lo: %s", strerror(errno))
+		       : 0;
 }
 
 static int stage_settings(struct child *ch, struct err *e)

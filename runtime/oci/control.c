@@ -163,7 +163,13 @@ static const struct option_spec delete_specs[] = {
 	{"force", 'f', OPTION_FLAG, offsetof(struct delete_options, force), "kill it first"},
 };
 
-/* Killed between mkdir and the first state.json, a container is an empty directory. */
+/* Killed before the first state.json a container has no process and no cgroup; one whose state is
+ * damaged has outlived the machine. A state that only could not be read now is another matter. */
+static bool is_without_state(int r)
+{
+	return r == -ENOENT || r == -EINVAL || r == -EFBIG;
+}
+
 static int delete_without_state(const struct handle *h, const char *id, struct err *e)
 {
 	int r = state_remove(h->rootfd, id);
@@ -186,10 +192,10 @@ int cmd_delete(const struct globals *g, char **args, struct err *e)
 		return 0;
 	if (opts.force && h.dirfd >= 0) {
 		r = handle_lock(&h, args[0], e);
-		if (r < 0 && h.locked)
+		if (h.locked && is_without_state(r))
 			return delete_without_state(&h, args[0], e);
 		if (r == -ENOENT)
-			return 0;
+			return 0; /* somebody else was faster */
 	}
 	if (r < 0)
 		return r;

@@ -12,6 +12,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* who gets signals faster than that gets nowhere */
+#define LOAD_TRIES_MAX 8
+
 #define PIN_DIR "/sys/fs/bpf/sampan-oci"
 
 int device_bpf(enum bpf_cmd cmd, union bpf_attr *attr)
@@ -32,7 +35,12 @@ static int load(const struct bpf_insn *insns, size_t n)
 		.prog_name = DEVICE_PROGRAM_NAME,
 	};
 
-	return device_bpf(BPF_PROG_LOAD, &attr);
+	int r = -EAGAIN;
+
+	/* EAGAIN: a signal came while the kernel checked the program (since Linux 5.0). */
+	for (int i = 0; i < LOAD_TRIES_MAX && r == -EAGAIN; i++)
+		r = device_bpf(BPF_PROG_LOAD, &attr);
+	return r;
 }
 
 int device_pin_name(const struct config_device_rule *rules, size_t n, const struct bpf_insn *insns,

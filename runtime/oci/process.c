@@ -79,9 +79,13 @@ int process_prepare(const struct config_process *p, const char **ret_path, struc
 			*ret_path = path;
 			return 0;
 		}
+		free(path);
 		if (r == -EACCES)
 			why = r;
-		free(path);
+		/* Else a program of the same name farther behind would run in its place. */
+		else if (r != -ENOENT && r != -ENOTDIR && r != -ELOOP && r != -ENAMETOOLONG)
+			return err_set(e, -r, "process.args[0]: look for %s in $PATH: %s", name,
+				strerror(-r));
 	}
 	/* Clients tell this case from others by runc's words. */
 	return err_set(e, -why, "process.args[0]: exec: \"%s\": %s", name,
