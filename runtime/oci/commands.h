@@ -9,6 +9,10 @@
 
 #include <stdbool.h>
 
+/* of the specification, and of this program */
+#define OCI_VERSION "1.2.0"
+#define PROGRAM_VERSION "0.1.0"
+
 struct globals {
 	const char *root;
 	const char *log;
@@ -66,8 +70,11 @@ int handle_status(const struct handle *h, struct err *e);
 /* Open its cgroup. Returns a descriptor; -ENOENT if it has none. */
 int handle_cgroup(const struct handle *h);
 
-/* Check the number of words and that there are no more. */
+/* Check the number of words and that there are no more. -ECANCELED when --help was asked for. */
 int args_count(char **args, int min, int max, const char *usage, struct err *e);
+
+/* The word behind --format. */
+int format_is_json(const char *format, bool *ret_json, struct err *e);
 
 /* Run the hooks of one kind with the container's stored configuration. Those that fail are an
  * error, but with poststop warnings. */
@@ -83,6 +90,9 @@ int write_pid_file(const char *path, pid_t pid, struct err *e);
 
 /* Connect to the stream socket @path, which @field of the error names. Returns a descriptor. */
 int connect_unix(const char *field, const char *path, struct err *e);
+
+/* --pidfd-socket: hand @pidfd to whoever listens there. @path: NULL: nobody does */
+int send_pidfd(const char *path, int pidfd, struct err *e);
 
 /* --preserve-fds and LISTEN_FDS: how many descriptors behind 2 belong to the container. */
 int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e);

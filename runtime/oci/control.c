@@ -63,8 +63,10 @@ int cmd_start(const struct globals *g, char **args, struct err *e)
 {
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	struct err why = {0};
-	int r = args_count(args, 1, 1, "start ID", e);
+	int r = options_parse_mixed(NULL, 0, args, NULL, &args, e);
 
+	if (r == 0)
+		r = args_count(args, 1, 1, "start ID", e);
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
 	if (r < 0)
@@ -87,8 +89,10 @@ int cmd_state(const struct globals *g, char **args, struct err *e)
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	size_t len = 0;
 	char *text;
-	int r = args_count(args, 1, 1, "state ID", e);
+	int r = options_parse_mixed(NULL, 0, args, NULL, &args, e);
 
+	if (r == 0)
+		r = args_count(args, 1, 1, "state ID", e);
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
 	if (r == 0)
@@ -123,13 +127,25 @@ static int kill_all(const struct handle *h, int sig, struct err *e)
 	return r < 0 ? err_set(e, -r, "kill container %s: %s", h->state.id, strerror(-r)) : 0;
 }
 
+/* Not process 1 of a pid namespace of its own: its end does not end the others. */
+static bool shares_pids(const struct handle *h)
+{
+	struct config config;
+	struct err ignored = {0};
+	bool shares = config_load(&config, h->dirfd, "config.json", NULL, NULL, &ignored) == 0 &&
+		      (!config.ns[NS_PID].given || config.ns[NS_PID].path);
+
+	config_free(&config);
+	return shares;
+}
+
 int cmd_kill(const struct globals *g, char **args, struct err *e)
 {
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	struct kill_options opts = {0};
 	AUTO_CLOSE int process = -1;
 	int sig = SIGTERM;
-	int r = options_parse(FIELDS(kill_specs), args, &opts, &args, e);
+	int r = options_parse_mixed(FIELDS(kill_specs), args, &opts, &args, e);
 
 	if (r == 0)
 		r = args_count(args, 1, 2, "kill [--all] ID [SIGNAL]", e);
@@ -145,6 +161,9 @@ int cmd_kill(const struct globals *g, char **args, struct err *e)
 	if (opts.all)
 		return kill_all(&h, sig, e);
 	process = state_open_process(&h.state);
+	/* As runc since 1.2: KILL is meant for the container. */
+	if (process >= 0 && sig == SIGKILL && shares_pids(&h))
+		return kill_all(&h, sig, e);
 	if (process == -ESRCH)
 		return err_set(e, ESRCH, "container %s not running", h.state.id);
 	if (process < 0)
@@ -181,7 +200,7 @@ int cmd_delete(const struct globals *g, char **args, struct err *e)
 {
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	struct delete_options opts = {0};
-	int r = options_parse(FIELDS(delete_specs), args, &opts, &args, e);
+	int r = options_parse_mixed(FIELDS(delete_specs), args, &opts, &args, e);
 
 	if (r == 0)
 		r = args_count(args, 1, 1, "delete [--force] ID", e);
@@ -212,8 +231,10 @@ static int freeze(const struct globals *g, char **args, bool on, struct err *e)
 {
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	AUTO_CLOSE int cgroup = -1;
-	int r = args_count(args, 1, 1, on ? "pause ID" : "resume ID", e);
+	int r = options_parse_mixed(NULL, 0, args, NULL, &args, e);
 
+	if (r == 0)
+		r = args_count(args, 1, 1, on ? "pause ID" : "resume ID", e);
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
 	if (r < 0)

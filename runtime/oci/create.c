@@ -31,6 +31,7 @@ struct create_options {
 	const char *bundle;
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	uint32_t preserve_fds;
 	bool detach;
 	bool keep;
@@ -43,6 +44,7 @@ static const struct option_spec create_specs[] = {
 	{"bundle", 'b', OPTION_STR, AT(bundle), "directory of config.json"},
 	{"pid-file", 0, OPTION_STR, AT(pid_file), "file that gets the process's number"},
 	{"console-socket", 0, OPTION_STR, AT(console_socket), "socket that gets the terminal"},
+	{"pidfd-socket", 0, OPTION_STR, AT(pidfd_socket), "socket that gets the process's pidfd"},
 	{"preserve-fds", 0, OPTION_U32, AT(preserve_fds), "descriptors behind 2 to hand on"},
 	{"no-new-keyring", 0, OPTION_FLAG, AT(no_new_keyring), "keep the caller's session keyring"},
 	{"no-pivot", 0, OPTION_REFUSE, 0, "is not supported: every container gets its own root"},
@@ -397,6 +399,8 @@ static int finish(struct creation *n, bool run_now, struct err *e)
 	if (r == 0 && n->opts->pid_file)
 		r = write_pid_file(n->opts->pid_file, n->pid, e);
 	n->wrote_pid_file = r == 0 && n->opts->pid_file;
+	if (r == 0)
+		r = send_pidfd(n->opts->pidfd_socket, n->pidfd, e);
 	if (r == 0) {
 		r = sync_send(n->c.sync, SYNC_ACK, run_now);
 		if (r < 0)
@@ -493,7 +497,7 @@ int cmd_create(const struct globals *g, char **args, struct err *e)
 {
 	struct create_options opts = {0};
 	struct creation n;
-	int r = options_parse(FIELDS(create_specs), args, &opts, &args, e);
+	int r = options_parse_mixed(FIELDS(create_specs), args, &opts, &args, e);
 
 	if (r == 0)
 		r = args_count(args, 1, 1, "create [options] ID", e);
@@ -537,7 +541,7 @@ int cmd_run(const struct globals *g, char **args, struct err *e)
 	struct create_options opts = {0};
 	AUTO_CLOSE int console = -1;
 	struct creation n;
-	int r = options_parse(FIELDS(create_specs), args, &opts, &args, e);
+	int r = options_parse_mixed(FIELDS(create_specs), args, &opts, &args, e);
 
 	if (r == 0)
 		r = args_count(args, 1, 1, "run [options] ID", e);

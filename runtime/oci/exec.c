@@ -5,6 +5,7 @@
 #include "lib/base/io.h"
 #include "lib/base/num.h"
 #include "lib/base/sys.h"
+#include "lib/util/path.h"
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/container.h"
 #include "runtime/oci/names.h"
@@ -30,8 +31,10 @@ struct exec_options {
 	const char *cwd;
 	const char *pid_file;
 	const char *console_socket;
+	const char *pidfd_socket;
 	const char *apparmor;
 	const char *process_label;
+	const char *cgroup;
 	struct json_strv env;
 	struct json_strv caps;
 	struct json_strv gids;
@@ -53,6 +56,7 @@ static const struct option_spec exec_specs[] = {
 	{"additional-gids", 'g', OPTION_LIST, AT(gids), "group to add, may be given again"},
 	{"pid-file", 0, OPTION_STR, AT(pid_file), "file that gets the process's number"},
 	{"console-socket", 0, OPTION_STR, AT(console_socket), "socket that gets the terminal"},
+	{"pidfd-socket", 0, OPTION_STR, AT(pidfd_socket), "socket that gets the process's pidfd"},
 	{"preserve-fds", 0, OPTION_U32, AT(preserve_fds), "descriptors behind 2 to hand on"},
 	{"apparmor", 0, OPTION_STR, AT(apparmor), "AppArmor profile"},
 	{"process-label", 0, OPTION_STR, AT(process_label), "SELinux label"},
@@ -61,7 +65,7 @@ static const struct option_spec exec_specs[] = {
 	{"no-new-privs", 0, OPTION_FLAG, AT(no_new_privs), "no new privileges by execve"},
 	{"ignore-paused", 0, OPTION_FLAG, AT(ignore_paused), "also in a paused container"},
 	{"no-subreaper", 0, OPTION_IGNORE, 0, ""},
-	{"cgroup", 0, OPTION_REFUSE, 0, "is not supported"},
+	{"cgroup", 0, OPTION_STR, AT(cgroup), "cgroup below the container's, which must be there"},
 };
 
 struct exec {
@@ -205,6 +209,28 @@ static int load_process(struct exec *x, char **args, struct err *e)
 	if (r == 0 && !x->process.oom_score_adj.set)
 		x->process.oom_score_adj = x->config.process.oom_score_adj;
 	return r < 0 ? r : config_check_process(&x->process, "process", e);
+}
+
+/* --cgroup: a cgroup below the container's own, made by whoever wants it. */
+static int open_sub_cgroup(struct exec *x, struct err *e)
+{
+	const char *path = x->opts.cgroup;
+	int fd;
+
+	if (!path)
+		return 0;
+	if (strchr(path, ':'))
+		return err_set(e, ENOTSUP,
+			"--cgroup: \"%s\": a path for one controller is for cgroup v1", path);
+	if (x->cgroup < 0)
+		return err_set(e, ENOENT, "--cgroup: container %s has no cgroup", x->h.state.id);
+	fd = path_open_in_root(x->cgroup, path, O_PATH | O_DIRECTORY, 0);
+	if (fd < 0)
+		return err_set(e, -fd, "--cgroup: open %s below the container's cgroup: %s", path,
+			strerror(-fd));
+	fd_close(&x->cgroup);
+	x->cgroup = fd;
+	return 0;
 }
 
 static int open_target(struct exec *x, struct err *e)
@@ -396,7 +422,8 @@ static int spawn(struct exec *x, struct err *e)
 			e, errno, "enter the container's pid namespace: %s", strerror(errno));
 	x->sync = pair[1];
 	x->pid = clone_process(x);
-	if (x->pid < 0 && errno == EBUSY) {
+	/* Not from one that was asked for by name. */
+	if (x->pid < 0 && errno == EBUSY && !x->opts.cgroup) {
 		fd_close(&x->cgroup);
 		x->cgroup = open_actual_cgroup(x);
 		x->pid = clone_process(x);
@@ -419,6 +446,8 @@ static int watch(struct exec *x, struct err *e)
 
 	if (r == 0 && x->opts.pid_file)
 		r = write_pid_file(x->opts.pid_file, x->pid, e);
+	if (r == 0)
+		r = send_pidfd(x->opts.pidfd_socket, x->pidfd, e);
 	if (r != 0) {
 		(void)sys_pidfd_send_signal(x->pidfd, SIGKILL, NULL, 0);
 		(void)waitid(P_PIDFD, (id_t)x->pidfd, &(siginfo_t){0}, WEXITED);
@@ -454,6 +483,8 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		r = handle_open(&x.h, g, args[0], e);
 	if (r == 0)
 		r = open_target(&x, e);
+	if (r == 0)
+		r = open_sub_cgroup(&x, e);
 	if (r == 0)
 		r = load_process(&x, args + 1, e);
 	if (r == 0)

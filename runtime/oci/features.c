@@ -1,16 +1,52 @@
-/* features and spec: what this runtime can do, and a configuration to start from. */
+/* features: what this runtime can do. Source: OCI runtime-spec 1.2 features.md, features-linux.md.
+ */
 #include "runtime/oci/commands.h"
 
-#include "lib/base/fd.h"
-#include "lib/base/io.h"
-#include "runtime/oci/lsm.h"
 #include "runtime/oci/names.h"
 #include "runtime/oci/seccomp_names.h"
 
-#include <fcntl.h>
+#include <errno.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* A flag that the kernel knows gets as far as the filter, of which there is none. */
+static bool kernel_has_flag(uint32_t flag)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag, NULL) < 0 && errno == EFAULT;
+}
+
+/*
+ * Would `create` take a configuration with this? The check itself is asked, so that what stands
+ * here cannot differ from what happens.
+ * @mount: members of a bind mount; @linux_members: of "linux"; both begin with a comma or are ""
+ */
+static bool accepts(const char *mount, const char *linux_members)
+{
+	static const char format[] =
+		"{\"ociVersion\":\"1.2.0\",\"root\":{\"path\":\"rootfs\"},"
+		"\"process\":{\"cwd\":\"/\",\"args\":[\"sh\"],\"user\":{\"uid\":0,\"gid\":0}},"
+		"\"mounts\":[{\"destination\":\"/mnt\",\"source\":\"/mnt\",\"type\":\"bind\","
+		"\"options\":[\"bind\"]%s}],\"linux\":{\"namespaces\":[{\"type\":\"mount\"},"
+		"{\"type\":\"network\"}]%s}}";
+	struct config c = {0};
+	struct err e = {0};
+	size_t size = sizeof(format) + strlen(mount) + strlen(linux_members);
+	char *text = malloc(size + YYJSON_PADDING_SIZE);
+	bool ok = false;
+
+	if (text) {
+		int len = snprintf(text, size, format, mount, linux_members);
+
+		ok = config_parse(&c, text, (size_t)len, NULL, NULL, &e) == 0 &&
+		     config_check(&c, &e) == 0;
+	}
+	config_free(&c);
+	return ok;
+}
 
 static void add_seccomp(yyjson_mut_doc *doc, yyjson_mut_val *linux_obj)
 {
@@ -22,8 +58,8 @@ static void add_seccomp(yyjson_mut_doc *doc, yyjson_mut_val *linux_obj)
 		{"operators", SECCOMP_OPERATORS},
 		{"archs", SECCOMP_ARCHES},
 		{"knownFlags", SECCOMP_FLAGS},
-		{"supportedFlags", SECCOMP_FLAGS},
 	};
+	yyjson_mut_val *supported;
 	yyjson_mut_val *o = yyjson_mut_obj_add_obj(doc, linux_obj, "seccomp");
 
 	yyjson_mut_obj_add_bool(doc, o, "enabled", true);
@@ -33,12 +69,19 @@ static void add_seccomp(yyjson_mut_doc *doc, yyjson_mut_val *linux_obj)
 		for (const struct seccomp_name *n = seccomp_names(lists[i].table); n->name; n++)
 			yyjson_mut_arr_add_str(doc, list, n->name);
 	}
+	supported = yyjson_mut_obj_add_arr(doc, o, "supportedFlags");
+	for (const struct seccomp_name *n = seccomp_names(SECCOMP_FLAGS); n->name; n++) {
+		if (kernel_has_flag(n->value))
+			yyjson_mut_arr_add_str(doc, supported, n->name);
+	}
 }
 
 static void add_switch(yyjson_mut_doc *doc, yyjson_mut_val *parent, const char *key, bool enabled)
 {
 	yyjson_mut_obj_add_bool(doc, yyjson_mut_obj_add_obj(doc, parent, key), "enabled", enabled);
 }
+
+#define ONE_ID "{\"containerID\":0,\"hostID\":1000,\"size\":1}"
 
 static void add_linux(yyjson_mut_doc *doc, yyjson_mut_val *top)
 {
@@ -59,10 +102,11 @@ static void add_linux(yyjson_mut_doc *doc, yyjson_mut_val *top)
 	yyjson_mut_obj_add_bool(doc, cgroup, "rdma", true);
 	add_seccomp(doc, o);
 	add_switch(doc, o, "apparmor", access("/proc/self/attr/apparmor/exec", F_OK) == 0);
-	add_switch(doc, o, "selinux", lsm_has_selinux());
-	add_switch(doc, o, "intelRdt", false);
-	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap", true);
-	add_switch(doc, o, "netDevices", true);
+	add_switch(doc, o, "selinux", accepts("", ",\"mountLabel\":\"label\""));
+	add_switch(doc, o, "intelRdt", accepts("", ",\"intelRdt\":{\"closID\":\"c\"}"));
+	add_switch(doc, yyjson_mut_obj_add_obj(doc, o, "mountExtensions"), "idmap",
+		accepts(",\"uidMappings\":[" ONE_ID "],\"gidMappings\":[" ONE_ID "]", ""));
+	add_switch(doc, o, "netDevices", accepts("", ",\"netDevices\":{\"eth0\":{}}"));
 }
 
 int cmd_features(const struct globals *g, char **args, struct err *e)
@@ -72,14 +116,16 @@ int cmd_features(const struct globals *g, char **args, struct err *e)
 	yyjson_mut_val *list;
 	const char *name;
 	char *text;
-	int r = args_count(args, 0, 0, "features", e);
+	int r = options_parse_mixed(NULL, 0, args, NULL, &args, e);
 
 	(void)g;
+	if (r == 0)
+		r = args_count(args, 0, 0, "features", e);
 	if (r < 0)
 		return r;
 	yyjson_mut_doc_set_root(doc, top);
 	yyjson_mut_obj_add_str(doc, top, "ociVersionMin", "1.0.0");
-	yyjson_mut_obj_add_str(doc, top, "ociVersionMax", "1.2.0");
+	yyjson_mut_obj_add_str(doc, top, "ociVersionMax", OCI_VERSION);
 	list = yyjson_mut_obj_add_arr(doc, top, "hooks");
 	for (int k = 0; k < HOOK_N; k++)
 		yyjson_mut_arr_add_str(doc, list, name_of_hook((enum hook_kind)k));
@@ -87,6 +133,8 @@ int cmd_features(const struct globals *g, char **args, struct err *e)
 	for (size_t i = 0; (name = mount_option_name(i)); i++)
 		yyjson_mut_arr_add_str(doc, list, name);
 	add_linux(doc, top);
+	/* No annotation changes what this runtime does. */
+	yyjson_mut_obj_add_arr(doc, top, "potentiallyUnsafeConfigAnnotations");
 	text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY, NULL);
 	yyjson_mut_doc_free(doc);
 	if (!text)
@@ -94,38 +142,4 @@ int cmd_features(const struct globals *g, char **args, struct err *e)
 	puts(text);
 	free(text);
 	return 0;
-}
-
-static const char default_config[] =
-#include "runtime/oci/default_config.h"
-	;
-
-struct spec_options {
-	const char *bundle;
-};
-
-static const struct option_spec spec_specs[] = {
-	{"bundle", 'b', OPTION_STR, offsetof(struct spec_options, bundle), "where to write it"},
-	{"rootless", 0, OPTION_REFUSE, 0, "is not supported"},
-};
-
-int cmd_spec(const struct globals *g, char **args, struct err *e)
-{
-	struct spec_options opts = {.bundle = "."};
-	AUTO_CLOSE int dir = -1;
-	AUTO_CLOSE int fd = -1;
-	int r = options_parse(FIELDS(spec_specs), args, &opts, &args, e);
-
-	(void)g;
-	if (r == 0)
-		r = args_count(args, 0, 0, "spec [--bundle DIR]", e);
-	if (r < 0)
-		return r;
-	dir = open(opts.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir >= 0)
-		fd = openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return err_set(e, errno, "make %s/config.json: %s", opts.bundle, strerror(errno));
-	r = io_write_all(fd, default_config, sizeof(default_config) - 1);
-	return r < 0 ? err_set(e, -r, "write config.json: %s", strerror(-r)) : 0;
 }

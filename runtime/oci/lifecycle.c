@@ -7,6 +7,7 @@
 #include "lib/base/sys.h"
 #include "lib/base/time.h"
 #include "runtime/oci/cgroup.h"
+#include "runtime/oci/container.h"
 #include "runtime/oci/creds.h"
 #include "runtime/oci/hooks.h"
 #include "runtime/oci/limits.h"
@@ -26,6 +27,10 @@ int args_count(char **args, int min, int max, const char *usage, struct err *e)
 {
 	int n = 0;
 
+	if (options_help.wanted) {
+		options_help.usage = usage;
+		return err_set(e, ECANCELED, "help");
+	}
 	while (args[n])
 		n++;
 	if (n < min || (max >= 0 && n > max))
@@ -244,6 +249,20 @@ int connect_unix(const char *field, const char *path, struct err *e)
 	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return err_set(e, errno, "%s: connect to %s: %s", field, path, strerror(errno));
 	return TAKE_FD(fd);
+}
+
+int send_pidfd(const char *path, int pidfd, struct err *e)
+{
+	AUTO_CLOSE int fd = -1;
+	int r;
+
+	if (!path)
+		return 0;
+	fd = connect_unix("--pidfd-socket", path, e);
+	if (fd < 0)
+		return fd;
+	r = console_send(fd, pidfd);
+	return r < 0 ? err_set(e, -r, "--pidfd-socket: send to %s: %s", path, strerror(-r)) : 0;
 }
 
 int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e)

@@ -6,6 +6,7 @@
 #include "lib/base/log.h"
 #include "runtime/oci/container.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,7 +27,8 @@ static const struct option_spec global_specs[] = {
 	{"debug", 0, OPTION_FLAG, offsetof(struct globals, debug), "accepted, says nothing more"},
 	{"version", 'v', OPTION_FLAG, offsetof(struct globals, version), "print the version"},
 	{"help", 'h', OPTION_FLAG, offsetof(struct globals, help), "print this"},
-	{"rootless", 0, OPTION_STR, offsetof(struct globals, rootless), "auto or false"},
+	{"rootless", 0, OPTION_STR, offsetof(struct globals, rootless),
+		"true, false or auto: it is found out in any case"},
 	{"systemd-cgroup", 0, OPTION_REFUSE, 0, "is not supported: there is no systemd"},
 	{"criu", 0, OPTION_REFUSE, 0, "is not supported"},
 };
@@ -139,8 +141,17 @@ static void print_help(void)
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
 	puts("\nglobal options:");
-	for (size_t i = 0; i < sizeof(global_specs) / sizeof(global_specs[0]); i++)
-		printf("  --%-15s %s\n", global_specs[i].name, global_specs[i].help);
+	options_print(FIELDS(global_specs));
+	puts("\n\"sampan-oci COMMAND --help\" tells a command's options.");
+}
+
+static void print_command_help(const char *help)
+{
+	printf("usage: sampan-oci %s\n\n%c%s.\n", options_help.usage,
+		toupper((unsigned char)help[0]), help + 1);
+	if (options_help.n_specs)
+		puts("\noptions:");
+	options_print(options_help.specs, options_help.n_specs);
 }
 
 /* Descriptors 0 to 2 exist: nothing that is opened later may be taken for them. */
@@ -161,7 +172,12 @@ static int dispatch(char **argv, char **args, struct err *e)
 		if (strcmp(args[0], commands[i].name) != 0)
 			continue;
 		r = commands[i].enters ? self_protect(argv, e) : 0;
-		return r < 0 ? r : commands[i].run(&globals, args + 1, e);
+		if (r == 0)
+			r = commands[i].run(&globals, args + 1, e);
+		if (r != -ECANCELED || !options_help.wanted)
+			return r;
+		print_command_help(commands[i].help);
+		return 0;
 	}
 	return err_set(e, EINVAL, "unknown command \"%s\" (see --help)", args[0]);
 }
@@ -185,8 +201,13 @@ int main(int argc, char **argv)
 		strcmp(globals.log_format, "text") != 0)
 		r = err_set(&e, EINVAL, "--log-format: expected text or json, got \"%s\"",
 			globals.log_format);
+	if (r == 0 && globals.rootless && strcmp(globals.rootless, "auto") != 0 &&
+		strcmp(globals.rootless, "true") != 0 && strcmp(globals.rootless, "false") != 0)
+		r = err_set(&e, EINVAL, "--rootless: expected true, false or auto, got \"%s\"",
+			globals.rootless);
 	if (r == 0 && globals.version) {
-		puts("sampan-oci\nspec: " OCI_VERSION);
+		/* Engines take it apart: the first word, " version ", "spec: ". */
+		puts("sampan-oci version " PROGRAM_VERSION "\nspec: " OCI_VERSION);
 		return 0;
 	}
 	if (r == 0 && (globals.help || !args[0])) {

@@ -2,8 +2,11 @@
 
 #include "lib/base/num.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct options_help options_help;
 
 static const struct option_spec *find_long(
 	const struct option_spec *specs, size_t n, const char *name, size_t len)
@@ -80,6 +83,16 @@ static int store(const struct option_spec *s, const char *value, void *out, stru
 	return 0;
 }
 
+static bool takes_value(const struct option_spec *s)
+{
+	return s->type == OPTION_STR || s->type == OPTION_LIST || s->type == OPTION_U32;
+}
+
+static bool is_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 static int parse(const struct option_spec *specs, size_t n_specs, char ***args_in_out, void *out,
 	bool *ret_end, struct err *e)
 {
@@ -108,10 +121,15 @@ static int parse(const struct option_spec *specs, size_t n_specs, char ***args_i
 							      : NULL;
 			value = s && word[2] == '=' ? word + 3 : NULL;
 		}
+		if (!s && is_help(word)) {
+			options_help = (struct options_help){true, specs, n_specs, NULL};
+			while (*args)
+				args++;
+			break;
+		}
 		if (!s)
 			return err_set(e, EINVAL, "unknown option %s", word);
-		wants_value =
-			s->type == OPTION_STR || s->type == OPTION_LIST || s->type == OPTION_U32;
+		wants_value = takes_value(s);
 		if (wants_value && !value)
 			value = *++args;
 		if (wants_value && !value)
@@ -152,5 +170,20 @@ int options_parse_mixed(const struct option_spec *specs, size_t n_specs, char **
 		words[n] = *args;
 		if (!words[n++])
 			return 0;
+	}
+}
+
+void options_print(const struct option_spec *specs, size_t n_specs)
+{
+	for (size_t i = 0; i < n_specs; i++) {
+		const struct option_spec *s = &specs[i];
+		char letter[] = "-x, ";
+		char name[64];
+
+		if (s->type == OPTION_IGNORE)
+			continue;
+		letter[1] = s->letter;
+		snprintf(name, sizeof(name), "--%s%s", s->name, takes_value(s) ? " VALUE" : "");
+		printf("  %s%-28s %s\n", s->letter ? letter : "    ", name, s->help);
 	}
 }

@@ -41,4 +41,20 @@ int options_parse(const struct option_spec *specs, size_t n_specs, char **args, 
 int options_parse_mixed(const struct option_spec *specs, size_t n_specs, char **args, void *out,
 	char ***ret_rest, struct err *e);
 
+/*
+ * What --help, which every command has, asked for: the options are not read any further then, and
+ * args_count() ends the command with -ECANCELED.
+ */
+struct options_help {
+	bool wanted;
+	const struct option_spec *specs;
+	size_t n_specs;
+	const char *usage; /* from args_count() */
+};
+
+extern struct options_help options_help;
+
+/* Print them, one a line. */
+void options_print(const struct option_spec *specs, size_t n_specs);
+
 #endif

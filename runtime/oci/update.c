@@ -64,7 +64,7 @@ static const struct option_spec other_specs[] = {
 
 static int parse_options(char ***args, struct update_options *opts, struct err *e)
 {
-	struct option_spec specs[N_FLAGS + N_OTHERS];
+	static struct option_spec specs[N_FLAGS + N_OTHERS]; /* --help prints them later */
 
 	for (size_t i = 0; i < N_FLAGS; i++)
 		specs[i] = (struct option_spec){flags[i].name, 0, OPTION_STR,
