@@ -41,6 +41,8 @@ command_fn cmd_pause;
 command_fn cmd_resume;
 command_fn cmd_update;
 command_fn cmd_events;
+command_fn cmd_checkpoint;
+command_fn cmd_restore;
 
 /* A warning for the log: main.c decides where it goes. */
 void oci_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -133,6 +133,9 @@ int cmd_features(const struct globals *g, char **args, struct err *e)
 	for (size_t i = 0; (name = mount_option_name(i)); i++)
 		yyjson_mut_arr_add_str(doc, list, name);
 	add_linux(doc, top);
+	/* By this name engines ask every runtime whether they can offer checkpoints. */
+	yyjson_mut_obj_add_str(doc, yyjson_mut_obj_add_obj(doc, top, "annotations"),
+		"org.opencontainers.runc.checkpoint.enabled", "false");
 	/* No annotation changes what this runtime does. */
 	yyjson_mut_obj_add_arr(doc, top, "potentiallyUnsafeConfigAnnotations");
 	text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY, NULL);

@@ -90,6 +90,22 @@ half_an_update_is_none() {
 	expect memory.max 67108864 && ! grep -q 33554432 $root/c/config.json
 }
 
+# can_read_tun: the rules' device, by a node of the container's own
+can_read_tun() {
+	"$oci" --root $root exec c sh -c ': </dev/net_tun' 2>/dev/null
+}
+
+devices_are_replaced() {
+	config '"devices": [{"allow": false, "access": "rwm"}]' '' sleep 1000
+	start || return 1
+	"$oci" --root $root exec c mknod /dev/net_tun c 10 200 && ! can_read_tun || return 1
+	rules='{"devices": [{"allow": false, "access": "rwm"},
+		{"allow": true, "type": "c", "major": 10, "minor": 200, "access": "rw"}]}'
+	# Twice: the program of equal rules may be the very one that is there.
+	update_with "$rules" && can_read_tun && update_with "$rules" && can_read_tun || return 1
+	update_with '{"devices": [{"allow": false, "access": "rwm"}]}' && ! can_read_tun
+}
+
 # wait_line FILE WORD: until an events process has written it
 wait_line() {
 	n=0
@@ -124,7 +140,7 @@ watches() {
 
 oom_is_told_once() {
 	config '"memory": {"limit": 8388608}' '' sh -c 'read line </go; dd if=/dev/zero of=/dev/null bs=64M count=1; sleep 1000'
-	mkfifo $bundle/rootfs/go
+	"$bundle"/rootfs/bin/busybox mknod $bundle/rootfs/go p || return 1
 	start || return 1
 	"$oci" --root $root events --interval 60s c >$dir/events &
 	events=$!
@@ -150,6 +166,7 @@ test_that "burst and quota shrink and grow together" burst_and_quota_shrink_toge
 test_that "update reads JSON" resources_come_as_json
 test_that "checkBeforeUpdate looks at what is in use" usage_is_checked_before
 test_that "half an update is none" half_an_update_is_none
+test_that "device rules replace the filter, equal ones too" devices_are_replaced
 test_that "events --stats tells what the controllers count" stats_are_counted
 test_that "a process killed for memory is told once" oom_is_told_once
 tests_end

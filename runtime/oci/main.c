@@ -40,6 +40,7 @@ static const struct {
 	bool enters;
 	const char *help;
 } commands[] = {
+	{"checkpoint", cmd_checkpoint, false, "is not supported"},
 	{"create", cmd_create, true, "make a container from a bundle"},
 	{"delete", cmd_delete, false, "remove what is kept of a container"},
 	{"events", cmd_events, false, "print what a container uses, again and again"},
@@ -49,6 +50,7 @@ static const struct {
 	{"list", cmd_list, false, "list the containers"},
 	{"pause", cmd_pause, false, "freeze a container"},
 	{"ps", cmd_ps, false, "list a container's processes"},
+	{"restore", cmd_restore, false, "is not supported"},
 	{"resume", cmd_resume, false, "thaw a container"},
 	{"run", cmd_run, true, "create and start"},
 	{"spec", cmd_spec, false, "write a config.json to start from"},
