@@ -161,8 +161,9 @@ int cmd_kill(const struct globals *g, char **args, struct err *e)
 	if (opts.all)
 		return kill_all(&h, sig, e);
 	process = state_open_process(&h.state);
-	/* As runc since 1.2: KILL is meant for the container. */
-	if (process >= 0 && sig == SIGKILL && shares_pids(&h))
+	/* As runc since 1.2: KILL is meant for the container, where its processes can be told. */
+	if (process >= 0 && sig == SIGKILL && h.state.cgroup && h.state.cgroup[0] &&
+		shares_pids(&h))
 		return kill_all(&h, sig, e);
 	if (process == -ESRCH)
 		return err_set(e, ESRCH, "container %s not running", h.state.id);
