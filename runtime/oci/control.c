@@ -7,6 +7,7 @@
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/container.h"
 #include "runtime/oci/hooks.h"
+#include "runtime/oci/members.h"
 #include "runtime/oci/names.h"
 #include "runtime/oci/sync.h"
 
@@ -115,18 +116,6 @@ static const struct option_spec kill_specs[] = {
 	{"all", 'a', OPTION_FLAG, offsetof(struct kill_options, all), "every process"},
 };
 
-static int kill_all(const struct handle *h, int sig, struct err *e)
-{
-	AUTO_CLOSE int cgroup = handle_cgroup(h);
-	int r;
-
-	if (cgroup < 0)
-		return err_set(e, -cgroup, "--all: container %s has no cgroup", h->state.id);
-	r = sig == SIGKILL ? io_write_file_at(cgroup, "cgroup.kill", "1")
-			   : cgroup_signal_all(cgroup, sig);
-	return r < 0 ? err_set(e, -r, "kill container %s: %s", h->state.id, strerror(-r)) : 0;
-}
-
 /* Not process 1 of a pid namespace of its own: its end does not end the others. */
 static bool shares_pids(const struct handle *h)
 {
@@ -159,12 +148,12 @@ int cmd_kill(const struct globals *g, char **args, struct err *e)
 	if (r < 0)
 		return r;
 	if (opts.all)
-		return kill_all(&h, sig, e);
+		return members_signal(&h, sig, e);
 	process = state_open_process(&h.state);
 	/* As runc since 1.2: KILL is meant for the container, where its processes can be told. */
 	if (process >= 0 && sig == SIGKILL && h.state.cgroup && h.state.cgroup[0] &&
 		shares_pids(&h))
-		return kill_all(&h, sig, e);
+		return members_signal(&h, sig, e);
 	if (process == -ESRCH)
 		return err_set(e, ESRCH, "container %s not running", h.state.id);
 	if (process < 0)

@@ -3,7 +3,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
-#include "runtime/oci/cgroup.h"
+#include "runtime/oci/members.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -236,7 +236,6 @@ int cmd_ps(const struct globals *g, char **args, struct err *e)
 	AUTO_HANDLE struct handle h = {.rootfd = -1, .dirfd = -1};
 	const struct column *wanted[N_COLUMNS];
 	struct ps_options opts = {.format = "table"};
-	AUTO_CLOSE int cgroup = -1;
 	pid_t *pids = NULL;
 	size_t n_wanted = 0;
 	size_t n = 0;
@@ -251,13 +250,10 @@ int cmd_ps(const struct globals *g, char **args, struct err *e)
 		r = choose_columns(args + 1, wanted, &n_wanted, e);
 	if (r == 0)
 		r = handle_open(&h, g, args[0], e);
+	if (r == 0)
+		r = members_list(&h, &pids, &n, e);
 	if (r < 0)
 		return r;
-	cgroup = handle_cgroup(&h);
-	r = cgroup < 0 ? cgroup : cgroup_pids(cgroup, &pids, &n);
-	if (r < 0)
-		return err_set(
-			e, -r, "container %s: read its cgroup: %s", h.state.id, strerror(-r));
 	if (json)
 		putchar('[');
 	else
