@@ -14,7 +14,7 @@ declare -A packages=(
 		fakeroot erofs-utils libarchive-dev libmbedtls-dev"
 	[check]="clang clang-tidy clang-format libclang-rt-dev shellcheck libcmocka-dev libseccomp-dev
 		libarchive-dev libmbedtls-dev libsqlite3-dev libhttp-parser-dev python3-pytest python3-jsonschema gpg gpg-agent
-		busybox-static procps strace umoci skopeo mtools dosfstools fdisk grub-common"
+		busybox-static procps strace uidmap umoci skopeo mtools dosfstools fdisk grub-common"
 	[image]="mtools dosfstools fdisk"
 	[run]="curl openssh-client"
 	[test]="python3-pytest python3-pytest-xdist python3-pexpect skopeo umoci debootstrap fdisk

@@ -20,10 +20,11 @@
 /* Deeper trees are no container's. */
 #define CGROUP_DEPTH_MAX 64
 
-int cgroup_path(
-	const char *cgroups_path, const char *id, char buf[static CGROUP_PATH_MAX], struct err *e)
+int cgroup_path(const char *base, const char *cgroups_path, const char *id,
+	char buf[static CGROUP_PATH_MAX], struct err *e)
 {
 	const char *path = id;
+	bool absolute;
 	const char *p;
 	int n;
 
@@ -34,7 +35,9 @@ int cgroup_path(
 				"linux.cgroupsPath: \"%s\" is systemd's form, expected a path",
 				path);
 	}
-	n = snprintf(buf, CGROUP_PATH_MAX, "%s%s", path[0] == '/' ? "" : "/containers/", path);
+	absolute = path[0] == '/';
+	n = snprintf(buf, CGROUP_PATH_MAX, "%s%s%s", absolute ? "" : base,
+		absolute ? "" : "/containers/", path);
 	if (n < 0 || n >= CGROUP_PATH_MAX)
 		return err_set(e, ENAMETOOLONG, "linux.cgroupsPath: longer than %d bytes",
 			CGROUP_PATH_MAX - 1);
@@ -125,50 +128,62 @@ const char *cgroup_needed_by(const struct config_resources *res)
 	return res->n_devices ? "devices" : NULL;
 }
 
+static int switch_on(int dir, const char *path, int path_len, const struct need *n, struct err *e)
+{
+	char word[64];
+
+	snprintf(word, sizeof(word), "+%s", n->controller);
+	if (io_write_file_at(dir, "cgroup.subtree_control", word) != -EBUSY)
+		return 0;
+	return err_set(e, EBUSY,
+		"linux.resources.%s: cgroup %.*s/ hands no controllers down while it holds "
+		"processes itself: move them into a cgroup below it",
+		n->field, path_len, path);
+}
+
 /* Make the components of @path that are missing. With @enable: switch on in each directory on the
  * way the controllers that are wanted and not there; one that cannot be switched on is told when
  * its limit is written, with the field's name. */
-static int make_path(int rootfd, const char *path, const struct need *enable)
+static int make_path(int rootfd, const char *path, const struct need *enable, struct err *e)
 {
 	AUTO_CLOSE int dir = openat(rootfd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *rest = path;
 
 	while (dir >= 0) {
-		size_t start = strspn(path, "/");
-		size_t len = strcspn(path + start, "/");
+		const char *start = rest + strspn(rest, "/");
+		size_t len = strcspn(start, "/");
 		char name[256];
-		char word[64];
 		int next;
 
 		if (len == 0)
 			return TAKE_FD(dir);
 		if (len >= sizeof(name))
-			return -ENAMETOOLONG;
-		memcpy(name, path + start, len);
+			return err_set(e, ENAMETOOLONG, "make cgroup %s: a name is too long", path);
+		memcpy(name, start, len);
 		name[len] = '\0';
-		path += start + len;
 		for (int i = 0; enable && i < NEED_N; i++) {
-			if (!enable[i].wanted)
-				continue;
-			snprintf(word, sizeof(word), "+%s", enable[i].controller);
-			(void)io_write_file_at(dir, "cgroup.subtree_control", word);
+			if (enable[i].wanted &&
+				switch_on(dir, path, (int)(rest - path), &enable[i], e) < 0)
+				return -e->code;
 		}
+		rest = start + len;
 		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
-			return -errno;
+			break;
 		next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		fd_close(&dir);
 		dir = next;
 	}
-	return -errno;
+	return err_set(e, errno, "make cgroup %s: %s", path, strerror(errno));
 }
 
 int cgroup_make(int rootfd, const char *path, const struct config_resources *res, struct err *e)
 {
 	struct need needs[NEED_N];
 	bool missing = false;
-	int fd = make_path(rootfd, path, NULL);
+	int fd = make_path(rootfd, path, NULL, e);
 
 	if (fd < 0)
-		return err_set(e, -fd, "make cgroup %s: %s", path, strerror(-fd));
+		return fd;
 	list_needs(res, needs);
 	for (int i = 0; i < NEED_N; i++) {
 		if (needs[i].wanted && faccessat(fd, needs[i].file, F_OK, 0) < 0)
@@ -178,8 +193,7 @@ int cgroup_make(int rootfd, const char *path, const struct config_resources *res
 		return fd;
 	/* The slow way, for a host that did not delegate its controllers beforehand. */
 	fd_close(&fd);
-	fd = make_path(rootfd, path, needs);
-	return fd < 0 ? err_set(e, -fd, "make cgroup %s: %s", path, strerror(-fd)) : fd;
+	return make_path(rootfd, path, needs, e);
 }
 
 /* Call @fn for every cgroup of the tree, children first. */

@@ -13,11 +13,19 @@
 #define CGROUP_PATH_MAX 1024
 
 /*
- * The path below the cgroup2 mount of container @id: linux.cgroupsPath, or /containers/ID.
+ * Where relative paths start: the root of the mount for who may write there (""), else the nearest
+ * cgroup from the caller's own upwards that is delegated to him, but not farther than one step.
+ * Returns 0; -EACCES if there is none.
+ */
+int cgroup_base(int rootfd, char buf[static CGROUP_PATH_MAX]);
+
+/*
+ * The path below the cgroup2 mount of container @id: linux.cgroupsPath as it is if that is
+ * absolute, else BASE/containers/ with it or, without one, the id behind.
  * Returns 0; -EINVAL for one with "..", or in systemd's slice:prefix:name form.
  */
-int cgroup_path(
-	const char *cgroups_path, const char *id, char buf[static CGROUP_PATH_MAX], struct err *e);
+int cgroup_path(const char *base, const char *cgroups_path, const char *id,
+	char buf[static CGROUP_PATH_MAX], struct err *e);
 
 /*
  * Open the cgroup2 mount: /sys/fs/cgroup, or /sys/fs/cgroup/unified where the host still runs

@@ -185,23 +185,27 @@ static void paths_stay_below_the_root(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(cgroup_path(NULL, "web", buf, &e), 0);
+	assert_int_equal(cgroup_path("", NULL, "web", buf, &e), 0);
 	assert_string_equal(buf, "/containers/web");
-	assert_int_equal(cgroup_path("", "web", buf, &e), 0);
+	assert_int_equal(cgroup_path("", "", "web", buf, &e), 0);
 	assert_string_equal(buf, "/containers/web");
-	assert_int_equal(cgroup_path("/docker/x..y", "web", buf, &e), 0);
+	assert_int_equal(cgroup_path("", "/docker/x..y", "web", buf, &e), 0);
 	assert_string_equal(buf, "/docker/x..y");
-	assert_int_equal(cgroup_path("pod/x", "web", buf, &e), 0);
+	assert_int_equal(cgroup_path("", "pod/x", "web", buf, &e), 0);
 	assert_string_equal(buf, "/containers/pod/x");
-	assert_int_equal(cgroup_path("///pod//x", "web", buf, &e), 0);
+	assert_int_equal(cgroup_path("/user.slice/u", "pod/x", "web", buf, &e), 0);
+	assert_string_equal(buf, "/user.slice/u/containers/pod/x");
+	assert_int_equal(cgroup_path("/user.slice/u", "/pod/x", "web", buf, &e), 0);
+	assert_string_equal(buf, "/pod/x");
+	assert_int_equal(cgroup_path("", "///pod//x", "web", buf, &e), 0);
 	assert_string_equal(buf, "/pod//x");
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(cgroup_path(bad[i], "web", buf, &e), -EINVAL);
-	assert_int_equal(cgroup_path("system.slice:docker:web", "web", buf, &e), -ENOTSUP);
+		assert_int_equal(cgroup_path("", bad[i], "web", buf, &e), -EINVAL);
+	assert_int_equal(cgroup_path("", "system.slice:docker:web", "web", buf, &e), -ENOTSUP);
 	memset(longer, 'x', sizeof(longer));
 	longer[0] = '/';
 	longer[sizeof(longer) - 1] = '\0';
-	assert_int_equal(cgroup_path(longer, "web", buf, &e), -ENAMETOOLONG);
+	assert_int_equal(cgroup_path("", longer, "web", buf, &e), -ENAMETOOLONG);
 }
 
 static void what_needs_a_cgroup_is_known(void **state)

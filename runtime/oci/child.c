@@ -47,6 +47,20 @@ static bool new_user_ns(const struct config *cfg)
 	return cfg->ns[NS_USER].given && !cfg->ns[NS_USER].path;
 }
 
+/* What the runtime had no right to open: with its user's rights, as long as we are that user, and
+ * those of our own user namespace. */
+static int open_sources(struct container *c, struct err *e)
+{
+	AUTO_CLOSE int bundle = open(c->state->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	/* Until now the maps might have had to be written. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (bundle < 0)
+		return err_set(
+			e, errno, "--bundle: open %s: %s", c->state->bundle, strerror(errno));
+	return rootfs_open_sources(c, bundle, e);
+}
+
 static int stage_namespaces(struct child *ch, struct err *e)
 {
 	const struct config *cfg = ch->c->config;
@@ -61,6 +75,17 @@ static int stage_namespaces(struct child *ch, struct err *e)
 		if (r != SYNC_GO)
 			return r < 0 ? r : err_set(e, EPIPE, "the runtime is gone");
 		ch->host_pid = msg.value;
+	}
+	/* With the rights to our files in /proc that the outside gives us. */
+	if (ch->plan.offset_time) {
+		r = ns_set_clocks(cfg, ch->c->host_proc, e);
+		if (r < 0)
+			return r;
+	}
+	if (!container_has_sources(ch->c)) {
+		r = open_sources(ch->c, e);
+		if (r < 0)
+			return r;
 	}
 	if (cfg->ns[NS_USER].given && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		return err_set(

@@ -17,7 +17,8 @@ struct globals {
 	const char *root;
 	const char *log;
 	const char *log_format;
-	const char *rootless; /* accepted, not needed */
+	const char *cgroup_manager; /* crun's option */
+	const char *rootless;	    /* accepted, not needed */
 	bool debug;
 	bool version;
 	bool help;

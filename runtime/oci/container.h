@@ -23,7 +23,7 @@ struct container {
 	const struct config *config;
 	struct state *state;
 
-	int tree;		   /* detached copy of the root file system */
+	int tree;		   /* detached copy of the root file system; -1: not opened yet */
 	struct bind_source *binds; /* one per mount */
 	int host_proc;		   /* O_PATH of the host's /proc */
 	int ns_fds[NS_N];	   /* namespaces to join; -1: none */
@@ -47,7 +47,18 @@ struct rootfs {
 	int empty; /* the read-only tmpfs that covers masked directories; -1 before the first */
 };
 
+/*
+ * Open the root file system and the sources of bind mounts. This takes rights over the mount
+ * namespace: a caller without them, as an ordinary user is, gets -EPERM and an untouched @c, and
+ * the container's process does it, which has them in its own.
+ */
 int rootfs_open_sources(struct container *c, int bundlefd, struct err *e);
+
+static inline bool container_has_sources(const struct container *c)
+{
+	return c->tree >= 0;
+}
+
 int rootfs_attach(const struct container *c, struct rootfs *r, struct err *e);
 int rootfs_mount_all(const struct container *c, struct rootfs *r, struct err *e);
 int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err *e);

@@ -13,7 +13,9 @@
 #include "runtime/oci/limits.h"
 #include "runtime/oci/namespaces.h"
 #include "runtime/oci/netdev.h"
+#include "runtime/oci/oom_score.h"
 #include "runtime/oci/sync.h"
+#include "runtime/oci/userns_maps.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -69,6 +71,7 @@ struct creation {
 	pid_t pid;
 	int pidfd;
 	bool wrote_pid_file;
+	bool no_cgroup;
 	sigset_t forwarded;
 };
 
@@ -134,14 +137,20 @@ static int keep_config(const struct creation *n, struct err *e)
 /* The state before there is anything to clean up: `delete --force` then knows what to look for. */
 static int make_state(struct creation *n, struct err *e)
 {
+	const char *path = n->config.cgroups_path;
+	const bool absolute = path && path[0] == '/';
+	char base[CGROUP_PATH_MAX] = "";
 	struct state *s = &n->h.state;
 	int r;
 
-	n->cgroup_root = cgroup_open_root();
+	n->cgroup_root = n->no_cgroup ? -ENOENT : cgroup_open_root();
 	if (n->cgroup_root < 0 && n->cgroup_root != -ENOENT)
 		return err_set(
 			e, -n->cgroup_root, "open the cgroup mount: %s", strerror(-n->cgroup_root));
-	r = cgroup_path(n->config.cgroups_path, s->id, n->cgroup, e);
+	/* Where nothing was delegated to this user there might as well be no cgroups. */
+	if (n->cgroup_root >= 0 && !absolute && cgroup_base(n->cgroup_root, base) < 0)
+		fd_close(&n->cgroup_root);
+	r = cgroup_path(base, path, s->id, n->cgroup, e);
 	if (r < 0)
 		return r;
 	n->h.dirfd = state_make_dir(n->h.rootfd, s->id, e);
@@ -218,6 +227,8 @@ static int open_everything(struct creation *n, bool run_now, int *ret_console, s
 		r = ns_open(&n->config, c->ns_fds, e);
 	if (r == 0)
 		r = rootfs_open_sources(c, n->bundlefd, e);
+	if (r == -EPERM && !container_has_sources(c))
+		r = idmap_refuse(&n->config, e);
 	if (r == 0)
 		r = open_console(n, ret_console, e);
 	if (r == 0)
@@ -238,6 +249,26 @@ static int open_everything(struct creation *n, bool run_now, int *ret_console, s
 			       : 0;
 }
 
+/* A host without cgroups that we may write runs what asks for no limits. In a user namespace nobody
+ * can make a device node, and of those that are bound in the host's permissions decide: there the
+ * rules for devices are no limit that is missed. */
+static int go_without_cgroup(struct creation *n, const char *need, int r, struct err *e)
+{
+	n->h.state.cgroup = NULL;
+	if (!need)
+		return 0;
+	if (strcmp(need, "devices") == 0 && ns_user_confined(&n->config)) {
+		oci_warn("linux.resources.devices: cannot be applied in a user namespace, left "
+			 "out");
+		return 0;
+	}
+	if (r == 0)
+		return err_set(e, ENOTSUP, "linux.resources.%s: %s", need,
+			n->no_cgroup ? "--cgroup-manager disabled leaves nothing to apply it"
+				     : "there is no cgroup v2 that this user may write to");
+	return err_wrap(e, "linux.resources.%s", need);
+}
+
 static int make_cgroup(struct creation *n, struct err *e)
 {
 	const struct config_resources *res = &n->config.resources;
@@ -245,40 +276,22 @@ static int make_cgroup(struct creation *n, struct err *e)
 	int r;
 
 	if (n->cgroup_root < 0)
-		return need ? err_set(e, ENOTSUP,
-				      "linux.resources.%s: there is no cgroup v2 to apply it", need)
-			    : 0;
+		return go_without_cgroup(n, need, 0, e);
 	n->c.cgroup = cgroup_make(n->cgroup_root, n->cgroup, res, e);
-	if (n->c.cgroup < 0) {
-		/* A host without writable cgroups runs what asks for no limits. */
-		if (need || (e->code != EROFS && e->code != EACCES && e->code != EPERM))
-			return n->c.cgroup;
-		n->h.state.cgroup = NULL;
-		return 0;
-	}
+	if (n->c.cgroup == -EROFS || n->c.cgroup == -EACCES || n->c.cgroup == -EPERM)
+		return go_without_cgroup(n, need, n->c.cgroup, e);
+	if (n->c.cgroup < 0)
+		return n->c.cgroup;
 	r = cgroup_set_limits(n->c.cgroup, res, e);
-	if (r == 0)
-		r = cgroup_set_devices(n->c.cgroup, res, e);
+	if (r < 0)
+		return r;
+	r = cgroup_set_devices(n->c.cgroup, res, e);
 	/* Nobody asked for the default filter: without the means it is the host's devices' own
 	 * permissions that count, and mknod needs a capability. */
-	if (r < 0 && !need && (r == -EPERM || r == -EINVAL || r == -ENOSYS))
+	if ((r == -EPERM && ns_user_confined(&n->config)) ||
+		(!res->n_devices && (r == -EPERM || r == -EINVAL || r == -ENOSYS)))
 		r = 0;
 	return r;
-}
-
-static int set_oom_score(const struct creation *n, struct err *e)
-{
-	const struct json_opt_i64 *adj = &n->config.process.oom_score_adj;
-	char path[64];
-	char text[16];
-	int r;
-
-	if (!adj->set)
-		return 0;
-	snprintf(path, sizeof(path), "%d/oom_score_adj", n->pid);
-	snprintf(text, sizeof(text), "%d", (int)adj->v);
-	r = io_write_file_at(n->c.host_proc, path, text);
-	return r < 0 ? err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r)) : 0;
 }
 
 /* Send to a process that may have died: then the next sync_recv() gets why, if it could say. */
@@ -311,26 +324,33 @@ static int move_net_devices(struct creation *n, struct err *e)
 static int clone_container(struct creation *n, struct err *e)
 {
 	const struct config *cfg = &n->config;
-	bool new_user = cfg->ns[NS_USER].given && !cfg->ns[NS_USER].path;
+	const bool new_user = cfg->ns[NS_USER].given && !cfg->ns[NS_USER].path;
+	/* The maps of a process that cannot be dumped are root's. Nobody in another user namespace
+	 * may look at the new one's, so that the process may wait with it until it has them. */
+	const bool late = new_user && !container_has_sources(&n->c);
+	struct oom_score oom;
 	bool zombie;
 	int pair[2];
 	int r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair: %s", strerror(errno));
+	r = oom_score_take(&cfg->process.oom_score_adj, n->c.host_proc, &oom, e);
+	if (r < 0)
+		return r;
 	/* What runs inside may look at our process before execve has replaced it. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+	if (!late && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "hide the runtime's process: %s", strerror(errno));
 	ns_plan_make(cfg, &n->plan);
 	n->c.sync = pair[1];
-	r = ns_clone(
-		cfg, &n->plan, n->c.ns_fds, n->c.host_proc, n->c.cgroup, &n->pid, &n->pidfd, e);
+	r = ns_clone(&n->plan, n->c.ns_fds, n->c.cgroup, &n->pid, &n->pidfd, e);
 	if (r == 1) {
 		close(pair[0]);
 		/* The lock is the runtime's and ends with it. */
 		close(n->h.dirfd);
 		child_main(&n->c);
 	}
+	oom_score_restore(&oom);
 	close(pair[1]);
 	fd_close(&n->c.agent);
 	n->c.sync = pair[0];
@@ -342,15 +362,13 @@ static int clone_container(struct creation *n, struct err *e)
 	if (r < 0)
 		return err_set(e, -r, "look at the container's process: %s", strerror(-r));
 	if (new_user)
-		r = ns_write_maps(cfg, n->c.host_proc, n->pid, e);
-	if (r == 0 && new_user)
+		r = userns_write_maps(cfg, n->c.host_proc, n->pid, e);
+	if (r == 0 && new_user && !late)
 		r = idmap_sources_by_process(&n->c, n->pid, e);
 	if (r == 0 && cfg->ns[NS_USER].given)
 		r = process_raise_limits(n->pid, &cfg->process, e);
 	if (r == 0)
 		r = move_net_devices(n, e);
-	if (r == 0)
-		r = set_oom_score(n, e);
 	if (r == 0 && (new_user || cfg->n_net_devices || cfg->hooks[HOOK_CREATE_CONTAINER].n ||
 			      cfg->hooks[HOOK_START_CONTAINER].n))
 		r = send_if_alive(n, SYNC_GO, n->pid, e);
@@ -464,6 +482,16 @@ static void creation_init(struct creation *n, const struct create_options *opts)
 	n->c.listener = -1;
 }
 
+/* Engines ask crun in this way for a container without a cgroup. */
+static int take_cgroup_manager(struct creation *n, const char *name, struct err *e)
+{
+	n->no_cgroup = name && strcmp(name, "disabled") == 0;
+	if (!name || n->no_cgroup || strcmp(name, "cgroupfs") == 0)
+		return 0;
+	return err_set(
+		e, ENOTSUP, "--cgroup-manager: expected cgroupfs or disabled, got \"%s\"", name);
+}
+
 /* From the command line to a container that waits for its start, or with @run_now runs. */
 static int create_from(struct creation *n, const struct globals *g, const char *id, bool run_now,
 	int *ret_console, struct err *e)
@@ -471,6 +499,8 @@ static int create_from(struct creation *n, const struct globals *g, const char *
 	bool stays = run_now && !n->opts->detach;
 	int r = state_check_id(id, e);
 
+	if (r == 0)
+		r = take_cgroup_manager(n, g->cgroup_manager, e);
 	if (r == 0)
 		r = count_preserved(n->opts->preserve_fds, &n->c.preserve_fds, &n->c.listen_fds, e);
 	if (r == 0)

@@ -56,6 +56,7 @@ static int bind_node(int dir, const char *name, const char *host_path, mode_t ty
 		sys_open_tree(AT_FDCWD, host_path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	AUTO_CLOSE int to = -1;
 	struct stat st;
+	int n;
 
 	if (from < 0 || fstat(from, &st) < 0)
 		return -errno;
@@ -69,10 +70,12 @@ static int bind_node(int dir, const char *name, const char *host_path, mode_t ty
 	if (to < 0 || fstat(to, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
-		return (st.st_mode & S_IFMT) == type && st.st_rdev == dev ? 0 : -EEXIST;
-	return mount_attach(from, to);
+		return (st.st_mode & S_IFMT) == type && st.st_rdev == dev ? 1 : -EEXIST;
+	n = mount_attach(from, to);
+	return n < 0 ? n : 1;
 }
 
+/* Returns 0 when the node is the container's, 1 when it is the host's; -errno. */
 static int make_node(const struct container *c, int dir, const char *name, const char *host_path,
 	mode_t mode, dev_t dev)
 {
@@ -142,11 +145,17 @@ static int make_configured(const struct container *c, struct rootfs *r, size_t i
 		dir = path_make_dirs_through_links(r->root, parent, 0755);
 		n = dir < 0 ? dir : make_node(c, dir, name, d->path, mode, dev);
 	}
-	if (n == 0 && (d->uid || d->gid) && !c->config->ns[NS_USER].given &&
+	if (n == 0 && (d->uid || d->gid) &&
 		fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		n = -errno;
-	return n < 0 ? err_set(e, -n, "linux.devices[%zu].path: %s: %s", i, d->path,
-			       n == -EEXIST ? "something else is there" : strerror(-n))
+	if (n == -EEXIST)
+		return err_set(e, EEXIST, "linux.devices[%zu].path: %s: something else is there", i,
+			d->path);
+	if (n == -ENODEV)
+		return err_set(e, ENODEV,
+			"linux.devices[%zu].path: %s: the host has another device there", i,
+			d->path);
+	return n < 0 ? err_set(e, -n, "linux.devices[%zu].path: %s: %s", i, d->path, strerror(-n))
 		     : 0;
 }
 
@@ -186,7 +195,7 @@ int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err 
 	if (dev < 0)
 		return err_set(e, -dev, "/dev: %s", strerror(-dev));
 	n = make_defaults(c, dev, e);
-	for (size_t i = 0; n == 0 && i < c->config->n_devices; i++)
+	for (size_t i = 0; n >= 0 && i < c->config->n_devices; i++)
 		n = make_configured(c, r, i, e);
 	return n;
 }

@@ -9,6 +9,7 @@
 #include "runtime/oci/cgroup.h"
 #include "runtime/oci/container.h"
 #include "runtime/oci/names.h"
+#include "runtime/oci/oom_score.h"
 #include "runtime/oci/scheduling.h"
 #include "runtime/oci/sync.h"
 
@@ -84,6 +85,7 @@ struct exec {
 	int sync;
 	unsigned preserve_fds;
 	unsigned listen_fds;
+	bool in_user_ns; /* the runtime itself had to join it */
 	sigset_t forwarded;
 	pid_t pid;
 	int pidfd;
@@ -281,12 +283,15 @@ static int open_terminal(struct exec *x, struct err *e)
  * rights of the container's user namespace: then the host's enter first. */
 static int enter(const struct exec *x, struct err *e)
 {
+	bool user = x->h.state.namespaces & 1U << NS_USER;
 	uint64_t flags = 0;
 
 	for (enum ns_type t = 0; t < NS_N; t++) {
 		if (t != NS_PID && x->h.state.namespaces & 1U << t)
 			flags |= ns_clone_flag(t);
 	}
+	if (x->in_user_ns)
+		flags &= ~(uint64_t)CLONE_NEWUSER;
 	if (setns(x->target, (int)flags) < 0) {
 		if (errno != EPERM || !(flags & CLONE_NEWUSER) ||
 			setns(x->target, (int)(flags & ~(uint64_t)CLONE_NEWUSER)) < 0 ||
@@ -294,7 +299,7 @@ static int enter(const struct exec *x, struct err *e)
 			return err_set(
 				e, errno, "enter the container's namespaces: %s", strerror(errno));
 	}
-	if ((flags & CLONE_NEWUSER) && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+	if (user && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		return err_set(e, errno, "become root inside: %s", strerror(errno));
 	return 0;
 }
@@ -314,19 +319,6 @@ static int take_terminal(const struct exec *x, struct err *e)
 	return console_become(peer, e);
 }
 
-/* By the process itself, so that it is done before the program runs, and with the host's rights. */
-static int set_oom_score(const struct exec *x, struct err *e)
-{
-	char text[16];
-	int r;
-
-	if (!x->process.oom_score_adj.set)
-		return 0;
-	snprintf(text, sizeof(text), "%d", (int)x->process.oom_score_adj.v);
-	r = io_write_file_at(x->host_proc, "self/oom_score_adj", text);
-	return r < 0 ? err_set(e, -r, "process.oomScoreAdj: %s", strerror(-r)) : 0;
-}
-
 static int child_steps(struct exec *x, struct err *e)
 {
 	struct process_final final = {
@@ -340,8 +332,6 @@ static int child_steps(struct exec *x, struct err *e)
 	};
 	int r = scheduling_affinity_final(&x->process, e);
 
-	if (r == 0)
-		r = set_oom_score(x, e);
 	if (r == 0)
 		r = process_raise_limits(0, &x->process, e);
 	/* The container's user namespace may deny it. */
@@ -407,19 +397,38 @@ static pid_t clone_process(struct exec *x)
 	return sys_clone3(&args, sizeof(args));
 }
 
+/* Only children get into a pid namespace: ours, which saves one process in between. An ordinary
+ * user has the right to it in the user namespace that owns it. */
+static int enter_pid_namespace(struct exec *x)
+{
+	const unsigned both = 1U << NS_PID | 1U << NS_USER;
+
+	if (!(x->h.state.namespaces & 1U << NS_PID) || setns(x->target, CLONE_NEWPID) == 0)
+		return 0;
+	if (errno != EPERM || (x->h.state.namespaces & both) != both ||
+		setns(x->target, CLONE_NEWUSER | CLONE_NEWPID) < 0)
+		return -errno;
+	x->in_user_ns = true;
+	return 0;
+}
+
 static int spawn(struct exec *x, struct err *e)
 {
+	struct oom_score oom;
 	int pair[2];
+	int r;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_set(e, errno, "socketpair: %s", strerror(errno));
+	r = oom_score_take(&x->process.oom_score_adj, x->host_proc, &oom, e);
+	if (r < 0)
+		return r;
 	/* From here the container could look at our process: it is not to be read. */
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_set(e, errno, "hide the runtime's process: %s", strerror(errno));
-	/* Only children get into a pid namespace: ours, which saves one process in between. */
-	if ((x->h.state.namespaces & 1U << NS_PID) && setns(x->target, CLONE_NEWPID) < 0)
-		return err_set(
-			e, errno, "enter the container's pid namespace: %s", strerror(errno));
+	r = enter_pid_namespace(x);
+	if (r < 0)
+		return err_set(e, -r, "enter the container's pid namespace: %s", strerror(-r));
 	x->sync = pair[1];
 	x->pid = clone_process(x);
 	/* Not from one that was asked for by name. */
@@ -432,6 +441,7 @@ static int spawn(struct exec *x, struct err *e)
 		close(pair[0]);
 		exec_child(x);
 	}
+	oom_score_restore(&oom);
 	close(pair[1]);
 	fd_close(&x->agent.fd);
 	x->sync = pair[0];

@@ -7,6 +7,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
 #include "runtime/oci/namespaces.h"
+#include "runtime/oci/userns_maps.h"
 
 #include <fcntl.h>
 #include <linux/mount.h>
@@ -80,10 +81,10 @@ static int make_namespace(const struct container *c, size_t i, struct err *e)
 		_exit(read(from, path, 1) < 0);
 	}
 	snprintf(path, sizeof(path), "mounts[%zu].gidMappings", i);
-	r = ns_write_map(&m->gid_maps, c->host_proc, pid, "gid_map", path, e);
+	r = userns_write_map(&m->gid_maps, c->host_proc, pid, "gid_map", path, e);
 	if (r == 0) {
 		snprintf(path, sizeof(path), "mounts[%zu].uidMappings", i);
-		r = ns_write_map(&m->uid_maps, c->host_proc, pid, "uid_map", path, e);
+		r = userns_write_map(&m->uid_maps, c->host_proc, pid, "uid_map", path, e);
 	}
 	if (r == 0) {
 		fd = ns_open_user(c->host_proc, pid);
@@ -116,6 +117,18 @@ static int apply_lists(const struct container *c, size_t i, struct err *e)
 			r = apply(c, k, userns, e);
 	}
 	return r;
+}
+
+int idmap_refuse(const struct config *c, struct err *e)
+{
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		if (config_mount_is_mapped(&c->mounts[i]))
+			return err_set(e, EPERM,
+				"mounts[%zu]: an id-mapped mount takes CAP_SYS_ADMIN over its file "
+				"system",
+				i);
+	}
+	return 0;
 }
 
 int idmap_sources(const struct container *c, struct err *e)

@@ -12,6 +12,9 @@
  */
 int idmap_sources(const struct container *c, struct err *e);
 
+/* Refuse them all: the caller may make no copies. */
+int idmap_refuse(const struct config *c, struct err *e);
+
 /* Map the rest, by the new user namespace of the container's process @pid, whose maps are written.
  */
 int idmap_sources_by_process(const struct container *c, pid_t pid, struct err *e);

@@ -16,9 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define DEFAULT_ROOT "/run/sampan-oci"
-
-static struct globals globals = {.root = DEFAULT_ROOT};
+static struct globals globals;
 
 static const struct option_spec global_specs[] = {
 	{"root", 0, OPTION_STR, offsetof(struct globals, root), "directory of the state"},
@@ -30,6 +28,8 @@ static const struct option_spec global_specs[] = {
 	{"rootless", 0, OPTION_STR, offsetof(struct globals, rootless),
 		"true, false or auto: it is found out in any case"},
 	{"systemd-cgroup", 0, OPTION_REFUSE, 0, "is not supported: there is no systemd"},
+	{"cgroup-manager", 0, OPTION_STR, offsetof(struct globals, cgroup_manager),
+		"cgroupfs or disabled"},
 	{"criu", 0, OPTION_REFUSE, 0, "is not supported"},
 };
 
@@ -216,6 +216,8 @@ int main(int argc, char **argv)
 		print_help();
 		return globals.help ? 0 : 1;
 	}
+	if (r == 0 && !globals.root)
+		globals.root = state_default_root();
 	if (r == 0)
 		r = dispatch(argv, args, &e);
 	/* Who reads an answer must not take half of it for the whole. */

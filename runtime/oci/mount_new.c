@@ -184,6 +184,12 @@ int mount_new(const struct config *c, size_t i, int covered, struct err *e)
 	if (o->tmpcopyup)
 		attrs &= ~(uint64_t)MOUNT_ATTR_RDONLY;
 	fd = sys_fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)attrs);
+	/* The kernel's mount_too_revealing(). */
+	if (fd < 0 && errno == EPERM && strcmp(m->type, "proc") == 0)
+		return err_set(e, EPERM,
+			"mounts[%zu]: mount proc: %s: a new one would show what is covered in the "
+			"/proc around this runtime",
+			i, strerror(EPERM));
 	if (fd < 0)
 		return err_set(e, errno, "mounts[%zu]: mount %s: %s", i, m->type, strerror(errno));
 	r = lsm_label_made(fd, m->type, c->mount_label);

@@ -3,16 +3,16 @@
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
+#include "runtime/oci/cgroup.h"
 #include "runtime/oci/idmap.h"
+#include "runtime/oci/namespaces.h"
 #include "runtime/oci/tmpcopyup.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <linux/mount.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 static int change_apply(int fd, const struct mount_change *c, unsigned at)
 {
@@ -38,7 +38,8 @@ static bool asks_for_shared(const struct mount_options *o)
 
 /* A copy of a host's tree is a peer of it until it is told otherwise: only a mount that asks to be
  * shared stays one. */
-static int open_bind(int bundlefd, const struct config_mount *m, struct bind_source *ret)
+static int open_bind(int bundlefd, const struct config_mount *m, size_t i, struct bind_source *ret,
+	struct err *e)
 {
 	struct mount_options o = m->options;
 	unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
@@ -47,8 +48,14 @@ static int open_bind(int bundlefd, const struct config_mount *m, struct bind_sou
 	struct stat st;
 	int r;
 
+	if (fd < 0 && errno == EINVAL && !o.recursive_bind)
+		return err_set(e, EINVAL,
+			"mounts[%zu].options: what is mounted below %s is locked to it: it takes "
+			"rbind",
+			i, m->source);
 	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
+		return err_set(
+			e, errno, "mounts[%zu].source: open %s: %s", i, m->source, strerror(errno));
 	if (!asks_for_shared(&o)) {
 		struct mount_change slave = {.propagation = MS_SLAVE};
 
@@ -56,11 +63,15 @@ static int open_bind(int bundlefd, const struct config_mount *m, struct bind_sou
 		if (!o.all.propagation && !o.top.propagation)
 			o.all.propagation = MS_SLAVE;
 		else if (!o.all.propagation && (r = change_apply(fd, &slave, AT_RECURSIVE)) < 0)
-			return r;
+			return err_set(e, -r, "mounts[%zu].source: make %s private: %s", i,
+				m->source, strerror(-r));
 	}
 	r = mount_apply(fd, &o);
 	if (r < 0)
-		return r;
+		return err_set(e, -r, "mounts[%zu].options: of the mount of %s: %s%s", i, m->source,
+			strerror(-r),
+			r == -EPERM ? ": a user namespace cannot allow what the mount forbids"
+				    : "");
 	ret->fd = TAKE_FD(fd);
 	ret->is_dir = S_ISDIR(st.st_mode);
 	return 0;
@@ -101,10 +112,9 @@ int rootfs_open_sources(struct container *c, int bundlefd, struct err *e)
 
 		if (!m->options.bind || m->options.remount)
 			continue;
-		r = open_bind(bundlefd, m, &c->binds[i]);
+		r = open_bind(bundlefd, m, i, &c->binds[i], e);
 		if (r < 0)
-			return err_set(e, -r, "mounts[%zu].source: open %s: %s", i, m->source,
-				strerror(-r));
+			return r;
 	}
 	return idmap_sources(c, e);
 }
@@ -145,12 +155,57 @@ static bool is_cgroup(const struct config_mount *m)
 	       (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0);
 }
 
+/* A copy of the host's tree @path below @dirfd with the attributes of @m and of nothing below
+ * forgotten. What the host's mounts forbid stays forbidden: to a user namespace they are locked. */
+static int open_host_tree(int dirfd, const char *path, const struct config_mount *m, uint64_t more)
+{
+	struct mount_change change = {
+		.set = m->options.top.set | m->options.all.set | more, .propagation = MS_SLAVE};
+	AUTO_CLOSE int fd =
+		sys_open_tree(dirfd, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	int r;
+
+	change.set &= ~(uint64_t)MOUNT_ATTR__ATIME;
+	if (fd < 0)
+		return -errno;
+	r = change_apply(fd, &change, AT_RECURSIVE);
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
+/* Without a cgroup namespace of its own the container would see the whole tree: it gets its own
+ * directory instead. One without a cgroup sees the tree after all, as other runtimes let it, where
+ * a user namespace keeps it from everything in there, and can only read. */
+static int open_cgroup_dir(const struct container *c, const struct config_mount *m)
+{
+	AUTO_CLOSE int fd = -1;
+
+	if (!c->state->cgroup)
+		return ns_user_confined(c->config)
+			       ? open_host_tree(AT_FDCWD, "/sys/fs/cgroup", m, MOUNT_ATTR_RDONLY)
+			       : -ENOENT;
+	fd = cgroup_open_root();
+	return fd < 0 ? fd : open_host_tree(fd, c->state->cgroup + 1, m, 0);
+}
+
+static bool is_sysfs(const struct config_mount *m)
+{
+	return !m->options.bind && m->type && strcmp(m->type, "sysfs") == 0;
+}
+
+/* What a user namespace may not make anew, because the network or the cgroups it shows are not its
+ * own, it may have as the host has it. -EPERM: not this one. */
+static int open_instead(const struct container *c, const struct config_mount *m)
+{
+	if (is_cgroup(m))
+		return open_cgroup_dir(c, m);
+	return is_sysfs(m) ? open_host_tree(AT_FDCWD, "/sys", m, 0) : -EPERM;
+}
+
 /* proc and sysfs must stand where the kernel's own paths say: behind a symlink they would leave
  * their masks elsewhere. */
 static bool wants_real_directory(const struct config_mount *m)
 {
-	return !m->options.bind && m->type &&
-	       (strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0);
+	return is_sysfs(m) || (!m->options.bind && m->type && strcmp(m->type, "proc") == 0);
 }
 
 /* By its name in its parent: with a slash behind the name, openat2 would follow a symlink. */
@@ -218,9 +273,11 @@ static int open_source(const struct container *c, size_t i, int covered, struct 
 
 	if (m->options.bind)
 		return c->binds[i].fd;
-	if (!is_cgroup(m) || c->config->ns[NS_CGROUP].given)
-		return open_new(c->config, i, covered, e);
-	fd = open_hosts_cgroups(m);
+	if (!is_cgroup(m) || c->config->ns[NS_CGROUP].given) {
+		fd = open_new(c->config, i, covered, e);
+		return fd == -EPERM ? open_instead(c, m) : fd;
+	}
+	fd = ns_user_confined(c->config) ? open_cgroup_dir(c, m) : open_hosts_cgroups(m);
 	return fd < 0 ? err_set(e, -fd, "mounts[%zu]: the host's cgroups: %s", i, strerror(-fd))
 		      : fd;
 }

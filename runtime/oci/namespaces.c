@@ -14,7 +14,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -24,6 +23,17 @@
 #ifndef NS_GET_NSTYPE
 #define NS_GET_NSTYPE _IO(0xb7, 0x3)
 #endif
+
+/* The kernel's PROC_USER_INIT_INO: the number of the one user namespace that nobody made. */
+#define INITIAL_USER_NS 0xEFFFFFFDU
+
+bool ns_user_confined(const struct config *c)
+{
+	struct stat st;
+
+	return c->ns[NS_USER].given ||
+	       (stat("/proc/self/ns/user", &st) == 0 && st.st_ino != INITIAL_USER_NS);
+}
 
 static bool is_new(const struct config *c, enum ns_type t)
 {
@@ -60,10 +70,11 @@ void ns_plan_make(const struct config *c, struct ns_plan *ret)
 		ret->clone_flags &= ~ns_clone_flag(NS_TIME);
 	new_others =
 		(ret->clone_flags & ~ns_clone_flag(NS_USER)) || ret->new_cgroup || ret->offset_time;
-	ret->intermediate = (c->ns[NS_USER].path && new_others) ||
-			    (is_new(c, NS_USER) && (joined & ~(1U << NS_PID)));
-	/* Joining a pid namespace only counts for children. */
-	ret->join_before = ret->intermediate ? joined : joined & 1U << NS_PID;
+	/* Joining a pid namespace only counts for children, and the way back to one's own takes
+	 * rights over it that root in a user namespace does not have. */
+	ret->intermediate = (c->ns[NS_USER].path && new_others) || (is_new(c, NS_USER) && joined) ||
+			    (joined & 1U << NS_PID);
+	ret->join_before = ret->intermediate ? joined : 0;
 	ret->join_after = joined & ~ret->join_before;
 }
 
@@ -146,8 +157,9 @@ int ns_join_after(const struct ns_plan *plan, const int fds[static NS_N], struct
 	return join(plan->join_after, fds, e);
 }
 
-static int set_clocks(const struct config *c, int host_proc, struct err *e)
+int ns_set_clocks(const struct config *c, int host_proc, struct err *e)
 {
+	AUTO_CLOSE int fd = -1;
 	char lines[128];
 	int r;
 
@@ -156,21 +168,31 @@ static int set_clocks(const struct config *c, int host_proc, struct err *e)
 	snprintf(lines, sizeof(lines), "boottime %" PRId64 " %u\nmonotonic %" PRId64 " %u\n",
 		c->boottime.secs, c->boottime.nanosecs, c->monotonic.secs, c->monotonic.nanosecs);
 	r = io_write_file_at(host_proc, "self/timens_offsets", lines);
-	return r < 0 ? err_set(e, -r, "linux.timeOffsets: %s", strerror(-r)) : 0;
+	if (r < 0)
+		return err_set(e, -r, "linux.timeOffsets: %s", strerror(-r));
+	fd = openat(host_proc, "self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+	return fd < 0 || setns(fd, CLONE_NEWTIME) < 0
+		       ? err_set(e, errno, "linux.namespaces: enter time: %s", strerror(errno))
+		       : 0;
+}
+
+static const char *why_not_permitted(const struct ns_plan *plan)
+{
+	return plan->clone_flags & CLONE_NEWUSER
+		       ? ": this user may not make user namespaces"
+		       : ": without CAP_SYS_ADMIN it takes a user namespace";
 }
 
 /* clone3, after what has to stand before it. @ret_pidfd may be NULL. */
-static int clone_now(const struct config *c, const struct ns_plan *plan, const int fds[static NS_N],
-	int host_proc, int cgroupfd, uint64_t more, pid_t *ret_pid, int *ret_pidfd, struct err *e)
+static int clone_now(const struct ns_plan *plan, const int fds[static NS_N], int cgroupfd,
+	uint64_t more, pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
 	/* With CLONE_PARENT the signal is the caller's own, and giving one is an error. */
 	struct clone_args args = {.flags = plan->clone_flags | more,
 		.exit_signal = more & CLONE_PARENT ? 0 : SIGCHLD};
 	pid_t pid;
-	int r = plan->offset_time ? set_clocks(c, host_proc, e) : 0;
+	int r = join(plan->join_before, fds, e);
 
-	if (r == 0)
-		r = join(plan->join_before, fds, e);
 	if (r < 0)
 		return r;
 	if (ret_pidfd) {
@@ -183,7 +205,8 @@ static int clone_now(const struct config *c, const struct ns_plan *plan, const i
 	}
 	pid = sys_clone3(&args, sizeof(args));
 	if (pid < 0)
-		return err_set(e, errno, "linux.namespaces: make the process: %s", strerror(errno));
+		return err_set(e, errno, "linux.namespaces: make the process: %s%s",
+			strerror(errno), errno == EPERM ? why_not_permitted(plan) : "");
 	*ret_pid = pid;
 	return pid == 0;
 }
@@ -195,9 +218,8 @@ struct reply {
 
 /* With CLONE_PARENT the container's process is the runtime's child all the same; the one in between
  * is gone at once. */
-static int clone_between(const struct config *c, const struct ns_plan *plan,
-	const int fds[static NS_N], int host_proc, int cgroupfd, pid_t *ret_pid, int *ret_pidfd,
-	struct err *e)
+static int clone_between(const struct ns_plan *plan, const int fds[static NS_N], int cgroupfd,
+	pid_t *ret_pid, int *ret_pidfd, struct err *e)
 {
 	AUTO_CLOSE int from = -1;
 	AUTO_CLOSE int to = -1;
@@ -218,8 +240,7 @@ static int clone_between(const struct config *c, const struct ns_plan *plan,
 		/* A user namespace may deny setgroups(2) for ever: the caller's groups go before.
 		 */
 		(void)setgroups(0, NULL);
-		r = clone_now(c, plan, fds, host_proc, cgroupfd, CLONE_PARENT, &reply.pid, NULL,
-			&reply.err);
+		r = clone_now(plan, fds, cgroupfd, CLONE_PARENT, &reply.pid, NULL, &reply.err);
 
 		if (r == 1)
 			return 1;
@@ -242,59 +263,11 @@ static int clone_between(const struct config *c, const struct ns_plan *plan,
 			      : 0;
 }
 
-int ns_clone(const struct config *c, const struct ns_plan *plan, const int fds[static NS_N],
-	int host_proc, int cgroupfd, pid_t *ret_pid, int *ret_pidfd, struct err *e)
+int ns_clone(const struct ns_plan *plan, const int fds[static NS_N], int cgroupfd, pid_t *ret_pid,
+	int *ret_pidfd, struct err *e)
 {
-	AUTO_CLOSE int own_pid = -1;
-	AUTO_CLOSE int own_time = -1;
-	int r;
-
-	if (plan->intermediate)
-		return clone_between(c, plan, fds, host_proc, cgroupfd, ret_pid, ret_pidfd, e);
-	/* Hooks are later children of ours and belong to the host's namespaces. */
-	if (plan->join_before)
-		own_pid = openat(host_proc, "self/ns/pid", O_RDONLY | O_CLOEXEC);
-	if (plan->offset_time)
-		own_time = openat(host_proc, "self/ns/time", O_RDONLY | O_CLOEXEC);
-	r = clone_now(c, plan, fds, host_proc, cgroupfd, 0, ret_pid, ret_pidfd, e);
-	if (r == 1)
-		return 1;
-	if ((own_pid >= 0 && setns(own_pid, CLONE_NEWPID) < 0) ||
-		(own_time >= 0 && setns(own_time, CLONE_NEWTIME) < 0))
-		return r < 0 ? r
-			     : err_set(e, errno, "linux.namespaces: go back to the host's: %s",
-				       strerror(errno));
-	return r;
-}
-
-int ns_write_map(const struct config_id_maps *maps, int host_proc, pid_t pid, const char *name,
-	const char *field, struct err *e)
-{
-	/* "4294967295 4294967295 4294967295\n" */
-	const size_t line_max = 34;
-	char *text = malloc(maps->n * line_max + 1);
-	char path[64];
-	size_t len = 0;
-	int r;
-
-	if (!text)
-		return err_set(e, ENOMEM, "%s: out of memory", field);
-	for (size_t i = 0; i < maps->n; i++)
-		len += (size_t)snprintf(text + len, line_max + 1, "%u %u %u\n",
-			maps->v[i].container, maps->v[i].host, maps->v[i].size);
-	snprintf(path, sizeof(path), "%d/%s", pid, name);
-	r = io_write_file_at(host_proc, path, text);
-	free(text);
-	return r < 0 ? err_set(e, -r, "%s: %s", field, strerror(-r)) : 0;
-}
-
-int ns_write_maps(const struct config *c, int host_proc, pid_t pid, struct err *e)
-{
-	int r = ns_write_map(&c->gid_maps, host_proc, pid, "gid_map", "linux.gidMappings", e);
-
-	return r < 0 ? r
-		     : ns_write_map(
-			       &c->uid_maps, host_proc, pid, "uid_map", "linux.uidMappings", e);
+	return plan->intermediate ? clone_between(plan, fds, cgroupfd, ret_pid, ret_pidfd, e)
+				  : clone_now(plan, fds, cgroupfd, 0, ret_pid, ret_pidfd, e);
 }
 
 int ns_open_user(int host_proc, pid_t pid)

@@ -11,17 +11,18 @@ struct ns_plan {
 	unsigned join_before; /* bit of enum ns_type: joined by whoever calls clone3 */
 	unsigned join_after;  /* joined by the new process */
 	bool new_cgroup;      /* unshared by the new process, once it is in its cgroup */
-	bool offset_time;     /* the clocks must be set before anybody is inside */
-	bool intermediate;    /* a process in between has to call clone3 */
+	bool offset_time; /* made by the new process: its clocks must be set before anybody is in it
+			   */
+	bool intermediate; /* a process in between has to call clone3 */
 };
 
 /*
  * Decide. Pure.
  *
  * clone3 makes everything at once, owned by the caller's user namespace (or the new one made by
- * the same call). That is wrong in two cases, and then a process in between does it: joining a
- * user namespace that must own what is made new, and joining others while a new user namespace is
- * made, which has no rights over them.
+ * the same call). That is wrong in three cases, and then a process in between does it: joining a
+ * user namespace that must own what is made new, joining others while a new user namespace is
+ * made, which has no rights over them, and joining a pid namespace, which only children are in.
  */
 void ns_plan_make(const struct config *c, struct ns_plan *ret);
 
@@ -34,18 +35,19 @@ int ns_open(const struct config *c, int fds[static NS_N], struct err *e);
  * @cgroupfd: where it is born; -1: where the caller is
  * Returns 1 in the new process; 0 in the caller, with its number and pidfd; -errno with @e filled.
  */
-int ns_clone(const struct config *c, const struct ns_plan *plan, const int fds[static NS_N],
-	int host_proc, int cgroupfd, pid_t *ret_pid, int *ret_pidfd, struct err *e);
+int ns_clone(const struct ns_plan *plan, const int fds[static NS_N], int cgroupfd, pid_t *ret_pid,
+	int *ret_pidfd, struct err *e);
 
 /* In the new process: join what the plan left to it. */
 int ns_join_after(const struct ns_plan *plan, const int fds[static NS_N], struct err *e);
 
-/* Write the maps of process @pid's new user namespace. */
-int ns_write_maps(const struct config *c, int host_proc, pid_t pid, struct err *e);
+/* In the new process: make the time namespace whose clocks are offset, and enter it. */
+int ns_set_clocks(const struct config *c, int host_proc, struct err *e);
 
-/* Write one of them: "uid_map" or "gid_map". @field: the map's JSON path, for @e */
-int ns_write_map(const struct config_id_maps *maps, int host_proc, pid_t pid, const char *name,
-	const char *field, struct err *e);
+/* Is the container's root not the machine's, because of a user namespace of the container's or
+ * around the runtime? Then it can make no device nodes and do nothing that only the machine's root
+ * may. */
+bool ns_user_confined(const struct config *c);
 
 /* Open the user namespace of process @pid. Returns a descriptor or -errno. */
 int ns_open_user(int host_proc, pid_t pid);

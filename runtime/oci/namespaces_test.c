@@ -52,16 +52,16 @@ static void clocks_are_set_before_anybody_is_inside(void **state)
 	assert_true(plan.clone_flags == CLONE_NEWNS);
 }
 
-static void joining_pid_happens_in_the_parent(void **state)
+static void joining_pid_takes_a_process_in_between(void **state)
 {
 	const struct config c = {
 		.ns = {[NS_MOUNT].given = true, [NS_PID] = {true, "/p"}, [NS_NET] = {true, "/n"}}};
 	struct ns_plan plan = plan_of(&c);
 
 	(void)state;
-	assert_int_equal(plan.join_before, 1U << NS_PID);
-	assert_int_equal(plan.join_after, 1U << NS_NET);
-	assert_false(plan.intermediate);
+	assert_true(plan.intermediate);
+	assert_int_equal(plan.join_before, 1U << NS_PID | 1U << NS_NET);
+	assert_int_equal(plan.join_after, 0);
 }
 
 static void a_foreign_user_namespace_owns_what_is_new(void **state)
@@ -94,7 +94,7 @@ static void a_new_user_namespace_may_live_in_an_old_pid_namespace(void **state)
 	struct ns_plan plan = plan_of(&c);
 
 	(void)state;
-	assert_false(plan.intermediate);
+	assert_true(plan.intermediate);
 	assert_int_equal(plan.join_before, 1U << NS_PID);
 }
 
@@ -104,7 +104,7 @@ int main(void)
 		cmocka_unit_test(new_namespaces_are_made_by_clone3),
 		cmocka_unit_test(a_cgroup_namespace_waits_for_the_cgroup),
 		cmocka_unit_test(clocks_are_set_before_anybody_is_inside),
-		cmocka_unit_test(joining_pid_happens_in_the_parent),
+		cmocka_unit_test(joining_pid_takes_a_process_in_between),
 		cmocka_unit_test(a_foreign_user_namespace_owns_what_is_new),
 		cmocka_unit_test(a_new_user_namespace_may_live_in_an_old_pid_namespace),
 		cmocka_unit_test(a_new_user_namespace_has_no_rights_over_old_ones),

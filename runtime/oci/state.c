@@ -42,6 +42,20 @@ static const struct json_field state_fields[] = {
 	{"annotations", JSON_OBJECT, read_annotations, 0, 0},
 };
 
+const char *state_default_root(void)
+{
+	static const char name[] = "/sampan-oci";
+	static char root[PATH_MAX] = "/run/sampan-oci";
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	/* Root in a user namespace that an engine made for its user does not write in /run either.
+	 */
+	if (dir && dir[0] == '/' && strlen(dir) < sizeof(root) - sizeof(name) &&
+		faccessat(AT_FDCWD, "/run", W_OK, AT_EACCESS) < 0)
+		snprintf(root, sizeof(root), "%s%s", dir, name);
+	return root;
+}
+
 int state_open_root(const char *root, struct err *e)
 {
 	int fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -57,7 +71,9 @@ int state_open_root(const char *root, struct err *e)
 			path[i] = '\0';
 			(void)mkdir(path, 0711);
 		}
-		(void)mkdir(root, 0700);
+		/* The sticky bit keeps the state from being tidied up with a runtime directory's
+		 * old files. Source: XDG Base Directory Specification. */
+		(void)mkdir(root, 0700 | S_ISVTX);
 		fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	}
 	return fd < 0 ? err_set(e, errno, "open the state directory %s: %s", root, strerror(errno))

@@ -43,6 +43,10 @@ struct state {
 	yyjson_val *annotations;
 };
 
+/* Where the state is without --root: /run/sampan-oci, or for a user who cannot write there
+ * $XDG_RUNTIME_DIR/sampan-oci. Of static storage. */
+const char *state_default_root(void);
+
 /* Open ROOT, made if missing with mode 0700. Returns a descriptor or -errno with @e filled. */
 int state_open_root(const char *root, struct err *e);
 

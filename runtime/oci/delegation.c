@@ -1,0 +1,62 @@
+/* Where in the cgroup tree an unnamed place for a container is. */
+#include "runtime/oci/cgroup.h"
+
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Below @path the caller may make cgroups, and move processes between them and its own when @path
+ * is above its own: that takes the right to write cgroup.procs here.
+ * Source: cgroup-v2.rst "Delegation Containment". */
+static bool is_delegated(int rootfd, const char *path)
+{
+	AUTO_CLOSE int fd =
+		openat(rootfd, path[1] ? path + 1 : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && faccessat(fd, ".", W_OK, AT_EACCESS) == 0 &&
+	       faccessat(fd, "cgroup.procs", W_OK, AT_EACCESS) == 0;
+}
+
+/* The caller's own cgroup, "/user.slice/…", as /proc/self/cgroup has it. */
+static int own_path(char buf[static CGROUP_PATH_MAX])
+{
+	char text[CGROUP_PATH_MAX + 1024]; /* version 1's lines may be there too */
+	const char *line;
+
+	if (io_read_file_at(AT_FDCWD, "/proc/self/cgroup", text, sizeof(text)) < 0)
+		return -ENOENT;
+	line = strncmp(text, "0::/", 4) == 0 ? text : strstr(text, "\n0::/");
+	if (!line)
+		return -ENOENT;
+	line = strchr(line, '/');
+	if (strcspn(line, "\n") >= CGROUP_PATH_MAX)
+		return -ENAMETOOLONG;
+	snprintf(buf, CGROUP_PATH_MAX, "%.*s", (int)strcspn(line, "\n"), line);
+	return 0;
+}
+
+int cgroup_base(int rootfd, char buf[static CGROUP_PATH_MAX])
+{
+	char own[CGROUP_PATH_MAX];
+	char *slash;
+
+	buf[0] = '\0';
+	if (is_delegated(rootfd, "/"))
+		return 0;
+	if (own_path(own) < 0)
+		return -EACCES;
+	/* Beside the caller if that may be: a cgroup with processes in it hands no controllers
+	 * down. */
+	snprintf(buf, CGROUP_PATH_MAX, "%s", own);
+	slash = strrchr(buf, '/');
+	if (slash == buf)
+		return -EACCES;
+	*slash = '\0';
+	if (buf[0] && is_delegated(rootfd, buf))
+		return 0;
+	snprintf(buf, CGROUP_PATH_MAX, "%s", own);
+	return is_delegated(rootfd, buf) ? 0 : -EACCES;
+}
