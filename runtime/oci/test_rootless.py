@@ -6,66 +6,18 @@ import pathlib
 import shutil
 import stat
 import subprocess
-import tempfile
 import time
 
 import pytest
-from oci_host import NEEDS, OCI, SECONDS, Oci, hook
+from oci_host import NEEDS, SECONDS, hook
+from oci_user import FIRST_SUBID, ID, mount_of, user_oci
 
 pytestmark = NEEDS
 
-ID = 4242
-FIRST_SUBID = 300000
-
-
-class UserOci(Oci):
-    """As Oci, called by user 4242, with a program of his own."""
-
-    def __init__(self, path):
-        super().__init__(path)
-        self.program = path / "sampan-oci"
-        self.before = []  # words in front of the user's: an environment made by root
-        self.between = []  # words in front of the program: one made by the user
-        self.env = {"PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(path / "run")}
-        shutil.copy(OCI, self.program)
-        (path / "run").mkdir(mode=0o700)
-        subprocess.run(["chown", "-hR", f"{ID}:{ID}", path], check=True)
-        for mount in self.config["mounts"]:
-            mount["options"] = [o for o in mount.get("options", []) if o != "gid=5"]
-        del self.linux["resources"], self.linux["cgroupsPath"]
-        self.linux["namespaces"].append({"type": "user"})
-        for kind in ("uidMappings", "gidMappings"):
-            self.linux[kind] = [{"containerID": 0, "hostID": ID, "size": 1}]
-
-    def as_user(self, *words):
-        return [*self.before, "setpriv", f"--reuid={ID}", f"--regid={ID}", "--clear-groups", "env", "-i",
-                *(f"{k}={v}" for k, v in self.env.items()), *self.between, *map(str, words)]
-
-    def command(self, *args):
-        return self.as_user(self.program, "--root", self.root, *args)
-
-    def without(self, *types):
-        """Take namespaces away; the mounts that need them stay."""
-        self.linux["namespaces"] = [n for n in self.linux["namespaces"] if n["type"] not in types]
-
-    def destroy(self):
-        if self.root.exists():
-            for entry in self.root.iterdir():
-                if not entry.name.startswith("."):
-                    subprocess.run(self.command("delete", "--force", entry.name), timeout=SECONDS)
-
-
 @pytest.fixture
 def oci():
-    # Not below pytest's own directory, which it closes to others again and again.
-    with tempfile.TemporaryDirectory(prefix="rootless-") as path:
-        o = UserOci(pathlib.Path(path))
+    with user_oci() as o:
         yield o
-        o.destroy()
-
-
-def mount_of(oci, destination):
-    return next(m for m in oci.config["mounts"] if m["destination"] == destination)
 
 
 # ---- one id
@@ -411,6 +363,60 @@ def test_the_oom_score_is_raised_but_not_lowered(oci):
 def test_a_limit_above_the_users_is_refused(oci):
     oci.process["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 1 << 30}]
     assert "process.rlimits[0]: RLIMIT_NOFILE: Operation not permitted" in oci.refused()
+
+
+# ---- a delegated cgroup
+
+
+@pytest.fixture
+def delegated(oci):
+    """A cgroup that belongs to the user, his process in one below it. Without controllers, as far as here matters."""
+    mount = next((m for m in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+                  if os.access(f"{m}/cgroup.procs", os.W_OK)), None)
+    if not mount:
+        pytest.skip("no cgroup v2 that can be written")
+    top = pathlib.Path(mount, f"sampan-test-{os.getpid()}-user")
+    for path in (top, top / "shell"):
+        path.mkdir()
+        for name in (".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+            os.chown(path / name, ID, ID)
+    oci.before = ["sh", "-c", f'echo $$ >{top}/shell/cgroup.procs && exec "$@"', "sh"]
+    yield top
+    oci.destroy()
+    for path in (top / "containers", top / "shell" / "containers", top / "shell", top):
+        if path.is_dir():
+            path.rmdir()
+
+
+def test_a_delegated_cgroup_is_found_and_used(oci, delegated):
+    oci.create("sh", "-c", "sleep 1000 & sleep 1001 & wait")
+    oci.ok("start", "c")
+    cgroup = delegated / "containers" / "c"
+    assert str(oci.state()["pid"]) in (cgroup / "cgroup.procs").read_text().split()
+    wait_for_processes(oci, 3)
+    oci.ok("pause", "c")
+    assert oci.state()["status"] == "paused"
+    oci.ok("resume", "c")
+    assert oci.ok("exec", "c", "grep", "0::", "/proc/self/cgroup") == "0::/\n"
+    oci.ok("kill", "--all", "c", "KILL")
+    oci.wait_status("stopped")
+    oci.ok("delete", "c")
+    assert not cgroup.exists()
+
+
+def test_a_relative_path_starts_in_the_delegated_cgroup(oci, delegated):
+    oci.linux["cgroupsPath"] = "pod/x"
+    oci.create("sleep", "1000")
+    assert (delegated / "containers" / "pod" / "x" / "cgroup.procs").read_text() != ""
+    oci.ok("delete", "--force", "c")
+    (delegated / "containers" / "pod").rmdir()
+
+
+def test_ones_own_cgroup_will_do(oci, delegated):
+    for name in (".", "cgroup.procs"):
+        os.chown(delegated / name, 0, 0)
+    oci.create("sleep", "1000")
+    assert (delegated / "shell" / "containers" / "c" / "cgroup.procs").read_text() != ""
 
 
 # ---- escapes

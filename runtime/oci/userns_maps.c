@@ -134,7 +134,13 @@ static int map_one_kind(const struct config_id_maps *maps, int host_proc, pid_t 
 	} else if (r == -EPERM && !own) {
 		return run_helper(maps, pid, kind, e);
 	}
-	return r < 0 ? err_set(e, -r, "%s: %s", kind->field, strerror(-r)) : 0;
+	/* Since Linux 5.12. */
+	return r < 0 ? err_set(e, -r, "%s: %s%s", kind->field, strerror(-r),
+			       r == -EPERM && own_id == 0 ? ": to map root takes CAP_SETFCAP, to "
+							    "map others CAP_SETUID and "
+							    "CAP_SETGID"
+							  : "")
+		     : 0;
 }
 
 int userns_write_maps(const struct config *c, int host_proc, pid_t pid, struct err *e)
