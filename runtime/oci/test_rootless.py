@@ -461,3 +461,12 @@ def test_a_container_cannot_look_at_the_runtime(oci):
     for _ in range(30):
         oci.ok("exec", "c", "true")
     assert (oci.path / "seen").read_text() == ""
+
+
+def test_the_waiting_process_cannot_be_looked_at(oci):
+    # It was readable to its user while the maps were written.
+    oci.create("sleep", "1000")
+    look = oci.as_user("readlink", f"/proc/{oci.state()['pid']}/exe")
+    assert subprocess.run(look, stdout=subprocess.DEVNULL, timeout=SECONDS).returncode == 1
+    oci.ok("start", "c")
+    assert subprocess.run(look, stdout=subprocess.DEVNULL, timeout=SECONDS).returncode == 0
