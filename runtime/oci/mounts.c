@@ -9,10 +9,12 @@
 #include "runtime/oci/tmpcopyup.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 static int change_apply(int fd, const struct mount_change *c, unsigned at)
 {

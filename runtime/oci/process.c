@@ -312,7 +312,7 @@ int process_confine(const struct process_final *f, struct err *e)
 	 * not there: seccomp(2) "SECCOMP_RET_USER_NOTIF" without a listener is ENOSYS. */
 	struct seccomp_agent nobody = {.fd = -1};
 	struct process_final own = *f;
-	int r = set_apparmor(f, e);
+	int r = lsm_label_exec(f->host_proc, f->process, e);
 
 	own.agent = &nobody;
 	if (r == 0)

@@ -77,8 +77,7 @@ static void make_rootless(yyjson_mut_doc *doc)
 	add_map(doc, linux_obj, "gidMappings", getgid());
 	yyjson_mut_obj_remove_key(linux_obj, "resources");
 	remove_named(mounts, "destination", "/sys/fs/cgroup");
-	yyjson_mut_arr_foreach(mounts, i, n, mount)
-	{
+	yyjson_mut_arr_foreach (mounts, i, n, mount) {
 		yyjson_mut_val *options = yyjson_mut_obj_get(mount, "options");
 
 		if (yyjson_mut_equals_str(yyjson_mut_obj_get(mount, "destination"), "/sys"))
