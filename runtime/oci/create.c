@@ -225,10 +225,12 @@ static int open_everything(struct creation *n, bool run_now, int *ret_console, s
 	r = raise_descriptor_limit(n, e);
 	if (r == 0)
 		r = ns_open(&n->config, c->ns_fds, e);
-	if (r == 0)
+	if (r == 0) {
 		r = rootfs_open_sources(c, n->bundlefd, e);
-	if (r == -EPERM && !container_has_sources(c))
-		r = idmap_refuse(&n->config, e);
+		/* Then it is the container's process that opens them; id-mapped ones it cannot. */
+		if (r == -EPERM && !container_has_sources(c))
+			r = idmap_refuse(&n->config, e);
+	}
 	if (r == 0)
 		r = open_console(n, ret_console, e);
 	if (r == 0)
@@ -306,19 +308,19 @@ static int send_if_alive(
 
 static int move_net_devices(struct creation *n, struct err *e)
 {
+	int joined = n->c.ns_fds[NS_NET];
 	AUTO_CLOSE int made = -1;
-	int target = n->c.ns_fds[NS_NET];
 	char path[64];
 
 	if (n->config.n_net_devices == 0)
 		return 0;
-	if (target < 0) {
-		snprintf(path, sizeof(path), "%d/ns/net", n->pid);
-		target = made = openat(n->c.host_proc, path, O_RDONLY | O_CLOEXEC);
-	}
-	if (target < 0)
+	if (joined >= 0)
+		return netdev_move(&n->config, n->c.host_proc, joined, &n->net, e);
+	snprintf(path, sizeof(path), "%d/ns/net", n->pid);
+	made = openat(n->c.host_proc, path, O_RDONLY | O_CLOEXEC);
+	if (made < 0)
 		return err_set(e, errno, "linux.netDevices: open %s: %s", path, strerror(errno));
-	return netdev_move(&n->config, n->c.host_proc, target, &n->net, e);
+	return netdev_move(&n->config, n->c.host_proc, made, &n->net, e);
 }
 
 static int clone_container(struct creation *n, struct err *e)

@@ -50,11 +50,10 @@ a_users_limits_hold() {
 
 a_users_container_lives_in_its_cgroup() {
 	config '' "$in_user" sh -c 'sleep 1000 & sleep 1001 & wait'
-	user $delegated/shell create --bundle $bundle c >$dir/out 2>&1 &&
-		user $delegated/shell start c || {
+	if ! user $delegated/shell create --bundle $bundle c >$dir/out 2>&1 || ! user $delegated/shell start c; then
 		cat $dir/out
 		return 1
-	}
+	fi
 	[ -d $delegated/containers/c ] || return 1
 	says 0::/ user $delegated/shell exec c cat /proc/self/cgroup || return 1
 	n=0
@@ -134,6 +133,6 @@ test_that "a container in a privileged container runs" a_container_in_a_containe
 test_that "limits inside take a cgroup without processes" limits_inside_take_a_cgroup_without_processes
 for cgroup in $delegated/containers $delegated/shell $delegated $lonely/session/containers $lonely/session $lonely/other \
 	$lonely; do
-	[ ! -d $cgroup ] || rmdir $cgroup
+	[ ! -d "$cgroup" ] || rmdir "$cgroup"
 done
 tests_end

@@ -249,9 +249,10 @@ static int make_env(const struct process_final *f, char ***ret)
 static int drop_descriptors(const struct process_final *f, int *keep, struct err *e)
 {
 	const unsigned last = 3 + f->preserve_fds;
-	/* Both may be anywhere, also where the other one goes: the copies lie above. */
-	AUTO_CLOSE int kept = fcntl(*keep, F_DUPFD_CLOEXEC, (int)last + 2);
-	AUTO_CLOSE int agent =
+	/* Both may be anywhere, also where the other one goes: the copies lie above, and go with
+	 * all that close_range() finds there. */
+	const int kept = fcntl(*keep, F_DUPFD_CLOEXEC, (int)last + 2);
+	const int agent =
 		f->agent->fd < 0 ? -1 : fcntl(f->agent->fd, F_DUPFD_CLOEXEC, (int)last + 2);
 
 	for (unsigned fd = 3; fd < last; fd++) {
@@ -268,9 +269,6 @@ static int drop_descriptors(const struct process_final *f, int *keep, struct err
 	}
 	if (sys_close_range(last + 1 + (f->agent->fd >= 0), ~0U, 0) < 0)
 		return err_set(e, errno, "close descriptors: %s", strerror(errno));
-	/* close_range() had them. */
-	kept = -1;
-	agent = -1;
 	return 0;
 }
 

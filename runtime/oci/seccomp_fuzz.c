@@ -14,7 +14,7 @@ static void use(const struct config *c)
 {
 	struct seccomp_filter filter;
 	struct err e = {0};
-	int r = seccomp_build(&c->seccomp, -1, -1, &filter, &e);
+	int r = seccomp_build(&c->seccomp, -1, -1, NULL, &filter, &e);
 
 	if ((r < 0) != (e.code > 0) || (r < 0 && !e.msg[0]))
 		abort();

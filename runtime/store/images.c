@@ -331,7 +331,7 @@ static int add_text(void *arg, const struct db_row *row)
 
 static void free_list(struct chain_list *list)
 {
-	for (size_t i = 0; i < list->n; i++)
+	for (size_t i = 0; list->v && i < list->n; i++)
 		free(list->v[i]);
 	free(list->v);
 	*list = (struct chain_list){0};

@@ -89,7 +89,7 @@ WEAKENINGS = {
          '	{"oci:settings", stage_settings},\n	{"oci:devices", stage_devices},\n'),
     ],
     "label-through-the-containers-proc": [
-        (OCI + "process.c", 'r = io_write_file_at(f->host_proc, "self/attr/apparmor/exec", line);',
+        (OCI + "lsm.c", 'r = io_write_file_at(host_proc, "self/attr/apparmor/exec", line);',
          'r = io_write_file_at(AT_FDCWD, "/proc/self/attr/apparmor/exec", line);'),
     ],
     "sysctl-of-any-namespace": [
@@ -137,7 +137,8 @@ WEAKENINGS = {
         (OCI + "exec.c", "	(void)setgroups(0, NULL);\n", ""),
     ],
     "keyring-kept": [
-        (OCI + "child.c", "if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)", "if (0)"),
+        (OCI + "child.c", "if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS &&\n		errno != EPERM)",
+         "if (0)"),
         (OCI + "exec.c", "if (r == 0 && syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS)",
          "if (0)"),
     ],
