@@ -96,9 +96,13 @@ int members_list(const struct handle *h, pid_t **ret_pids, size_t *ret_n, struct
 {
 	AUTO_CLOSE int cgroup = handle_cgroup(h);
 	struct pid_list list = {0};
-	int r = cgroup < 0 ? each_in_namespace(&h->state, add_pid, &list)
-			   : cgroup_pids(cgroup, &list.v, &list.n);
+	int r;
 
+	/* Only one that is not there: a list must not miss what a failure hides. */
+	if (cgroup == -ENOENT)
+		r = each_in_namespace(&h->state, add_pid, &list);
+	else
+		r = cgroup < 0 ? cgroup : cgroup_pids(cgroup, &list.v, &list.n);
 	if (r < 0) {
 		free(list.v);
 		return explain(h, r, "list the processes of", e);
@@ -113,8 +117,10 @@ int members_signal(const struct handle *h, int sig, struct err *e)
 	AUTO_CLOSE int cgroup = handle_cgroup(h);
 	int r;
 
-	if (cgroup < 0)
+	if (cgroup == -ENOENT)
 		r = each_in_namespace(&h->state, signal_one, &sig);
+	else if (cgroup < 0)
+		r = cgroup;
 	else if (sig == SIGKILL)
 		r = io_write_file_at(cgroup, "cgroup.kill", "1");
 	else

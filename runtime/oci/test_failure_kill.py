@@ -87,9 +87,11 @@ def test_a_dead_process_is_reported_and_leaves_nothing(at):
     at.ok("delete", "c")
     reap()
     seen = 0
-    for call in choose(calls, case)[1]:
-        if call.name not in ("prctl", "recvfrom", "sendto"):
-            continue
+    talks = [c for c in choose(calls, case)[1] if c.name in ("prctl", "recvfrom", "sendto")]
+    # Not the last, where the runtime's answer may be there already: then the container was made, and is stopped.
+    while talks[-1].name == "recvfrom":
+        talks.pop()
+    for call in talks:
         r = at.call(*case.args, role=1, n=call.n, action="kill")
         assert r.call and r.status == 1, r
         assert r.error == "sampan-oci: the container's process died while being made\n"
