@@ -114,7 +114,7 @@ limits_inside_take_a_cgroup_without_processes() {
 		nested "$limit" true 'sampan-oci run --bundle /inner i 2>&1' || return 1
 	# shellcheck disable=SC2016 # the container's shell expands it
 	says 33554432 nested "$limit" 'cat /sys/fs/cgroup/memory.max' \
-		'mkdir /sys/fs/cgroup/init && echo $$ >/sys/fs/cgroup/init/cgroup.procs && sampan-oci run --bundle /inner i 2>&1'
+		'busybox mkdir /sys/fs/cgroup/init && echo $$ >/sys/fs/cgroup/init/cgroup.procs && sampan-oci run --bundle /inner i 2>&1'
 }
 
 delegate $delegated && delegate $delegated/shell && mkdir -p $lonely && delegate $lonely/session || exit 1
