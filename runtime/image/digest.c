@@ -80,6 +80,17 @@ static int finish(struct hasher *h, char *hex, size_t len)
 	return 0;
 }
 
+int hasher_finish(struct hasher *h, struct digest *digest)
+{
+	for (size_t i = 0; i < N_ALGORITHMS; i++) {
+		size_t plen = strlen(algorithms[i].prefix);
+
+		if (strncmp(digest->text, algorithms[i].prefix, plen) == 0)
+			return finish(h, digest->text + plen, algorithms[i].hex_len);
+	}
+	return -EIO;
+}
+
 int hasher_matches(struct hasher *h, const struct digest *want)
 {
 	char hex[DIGEST_TEXT_BYTES] = "";

@@ -38,6 +38,9 @@ struct hasher {
 int hasher_start(struct hasher *h, const struct digest *like);
 void hasher_update(struct hasher *h, const void *buf, size_t len);
 
+/* End the hash and write it behind the algorithm's name, which @digest has. Returns 0 or -EIO. */
+int hasher_finish(struct hasher *h, struct digest *digest);
+
 /* End the hash. Returns 1 if it is @want, else 0. */
 int hasher_matches(struct hasher *h, const struct digest *want);
 void hasher_free(struct hasher *h);

@@ -15,6 +15,7 @@
 
 enum media_kind { MEDIA_INDEX, MEDIA_MANIFEST, MEDIA_CONFIG, MEDIA_LAYER };
 
+/* The numbers are on record (runtime/store): new ones go to the end. */
 enum packing {
 	PACKING_ANY, /* not declared: the first bytes tell */
 	PACKING_NONE,

@@ -41,6 +41,12 @@ static ssize_t read_packed(struct stream *s)
 	s->consumed += (uint64_t)n;
 	if (s->hashes_packed)
 		hasher_update(&s->packed, s->buf, (size_t)n);
+	if (s->tee) {
+		int r = s->tee->fn(s->tee->arg, s->buf, (size_t)n);
+
+		if (r < 0)
+			return r;
+	}
 	return n;
 }
 
@@ -95,6 +101,13 @@ int stream_open(struct stream *s, const struct blob *blob, enum packing declared
 	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
 	struct err *e)
 {
+	return stream_open_tee(s, blob, declared, packed_want, plain_want, plain_max, NULL, e);
+}
+
+int stream_open_tee(struct stream *s, const struct blob *blob, enum packing declared,
+	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
+	const struct stream_tee *tee, struct err *e)
+{
 	int r = stream_detect(blob);
 
 	*s = (struct stream){
@@ -102,6 +115,7 @@ int stream_open(struct stream *s, const struct blob *blob, enum packing declared
 		.plain_max = plain_max,
 		.packed_want = packed_want,
 		.plain_want = plain_want,
+		.tee = tee,
 	};
 	if (r < 0)
 		return err_set(e, -r, "read: %s", strerror(-r));

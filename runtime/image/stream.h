@@ -14,6 +14,12 @@
 
 struct archive;
 
+/* Who is told a blob's bytes, all of them, in order, as they stand in it. */
+struct stream_tee {
+	int (*fn)(void *arg, const void *buf, size_t len); /* 0 or -errno, which ends the stream */
+	void *arg;
+};
+
 struct stream {
 	const struct blob *blob;
 	uint64_t consumed;    /* bytes of the blob */
@@ -27,6 +33,7 @@ struct stream {
 	int hashes_packed; /* packed and plain are set up */
 	int hashes_plain;
 	struct archive *unpacker; /* NULL for PACKING_NONE */
+	const struct stream_tee *tee;
 	unsigned char *buf;
 	int failed; /* -errno of a read inside the unpacker */
 };
@@ -46,6 +53,11 @@ int stream_detect(const struct blob *b);
 int stream_open(struct stream *s, const struct blob *blob, enum packing declared,
 	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
 	struct err *e);
+
+/* The same, with @tee, borrowed until stream_close, told what is read. */
+int stream_open_tee(struct stream *s, const struct blob *blob, enum packing declared,
+	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
+	const struct stream_tee *tee, struct err *e);
 
 /*
  * Hand out the next bytes.

@@ -2,22 +2,15 @@
 
 #include "lib/base/fd.h"
 #include "lib/util/rmtree.h"
-#include "runtime/image/layer.h"
+#include "runtime/store/blobs.h"
+#include "runtime/store/layers.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
-
-/* bytes that one image may unpack to */
-#define STORE_IMAGE_BYTES_MAX (32ULL << 30)
-
-/* what a layer's directory is called until it is complete */
-#define PART_PREFIX ".part-"
 
 static int64_t now_ns(void)
 {
@@ -35,62 +28,25 @@ static int open_dir(int root, const char *name, mode_t mode)
 	return root < 0 ? -errno : root;
 }
 
-static int found(void *arg, const struct db_row *row)
-{
-	(void)row;
-	*(int *)arg = 1;
-	return 1;
-}
-
-static int layer_known(struct image_store *s, const char *chain, struct err *e)
-{
-	int known = 0;
-	int r = db_each(
-		s->db, e, found, &known, "SELECT 1 FROM layers WHERE chain = ?", "s", chain);
-
-	return r < 0 ? r : known;
-}
-
-/* Remove half-made layers and those that are on no record. */
-static int sweep(struct image_store *s, struct err *e)
-{
-	int fd = openat(s->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
-
-	if (!d)
-		return err_set(e, errno, "layers: %s", strerror(errno));
-	while (r >= 0 && (entry = readdir(d))) {
-		char chain[IMAGE_ID_BYTES + 256];
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void)snprintf(chain, sizeof(chain), "sha256:%s", entry->d_name);
-		r = layer_known(s, chain, e);
-		if (r == 0) {
-			r = rmtree_at(s->layers, entry->d_name);
-			if (r < 0)
-				err_set(e, -r, "remove layers/%s: %s", entry->d_name, strerror(-r));
-		}
-	}
-	closedir(d);
-	return r < 0 ? r : 0;
-}
-
 int image_store_open(struct image_store *s, int root, struct db *db, struct err *e)
 {
-	*s = (struct image_store){.db = db, .layers = -1, .spool = -1};
+	int r;
+
+	*s = (struct image_store){.root = root, .db = db, .layers = -1, .spool = -1};
 	pthread_mutex_init(&s->lock, NULL);
 	s->layers = open_dir(root, "layers", 0710);
 	s->spool = open_dir(root, "spool", 0700);
 	if (s->layers < 0 || s->spool < 0) {
-		int r = s->layers < 0 ? s->layers : s->spool;
-
+		r = s->layers < 0 ? s->layers : s->spool;
 		image_store_close(s);
 		return err_set(e, -r, "open the image store: %s", strerror(-r));
 	}
-	return sweep(s, e);
+	/* Layers of an image that did not get as far as its record. */
+	r = db_run(s->db, e,
+		"DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)", "");
+	if (r >= 0)
+		r = layers_sweep(s, e);
+	return r < 0 ? r : blob_store_sweep(s, e);
 }
 
 void image_store_close(struct image_store *s)
@@ -98,112 +54,6 @@ void image_store_close(struct image_store *s)
 	fd_close(&s->layers);
 	fd_close(&s->spool);
 	pthread_mutex_destroy(&s->lock);
-}
-
-int image_store_open_layer(const struct image_store *s, const char *chain)
-{
-	const char *hex = strchr(chain, ':');
-	int fd = openat(
-		s->layers, hex ? hex + 1 : chain, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-/* Unpack one layer into the open directory @fd. Returns its bytes, or -errno. */
-static int64_t unpack_into(
-	int fd, const struct image_source *source, const struct image_layer *layer, struct err *e)
-{
-	struct layer_policy policy = {
-		.bytes_left = STORE_IMAGE_BYTES_MAX, .entries_left = IMAGE_ENTRIES_MAX};
-	struct stream stream;
-	struct tree tree;
-	struct blob blob;
-	int r = image_source_blob(source, layer->name, &blob, e);
-
-	if (r < 0)
-		return r;
-	tree_init(&tree, fd);
-	tree.overlay = 1;
-	r = stream_open(&stream, &blob, layer->packing, layer->has_digest ? &layer->digest : NULL,
-		&layer->diff_id, UINT64_MAX, e);
-	if (r == 0) {
-		r = layer_unpack(&tree, &stream, &policy, e);
-		stream_close(&stream);
-	}
-	if (r == 0) {
-		r = tree_finish(&tree);
-		if (r < 0)
-			err_set(e, -r, "set the times of directories: %s", strerror(-r));
-	}
-	tree_free(&tree);
-	blob_close(&blob);
-	return r < 0 ? r : (int64_t)(STORE_IMAGE_BYTES_MAX - policy.bytes_left);
-}
-
-/* Make layers/HEX. Returns its bytes, or -errno; then nothing is left. */
-static int64_t make_layer(struct image_store *s, const struct image_source *source,
-	const struct image_layer *layer, const char *chain, struct err *e)
-{
-	const char *name = chain + strlen("sha256:");
-	char part[IMAGE_ID_BYTES + 16];
-	AUTO_CLOSE int fd = -1;
-	int64_t size;
-
-	(void)snprintf(part, sizeof(part), PART_PREFIX "%s", name);
-	(void)rmtree_at(s->layers, part);
-	(void)rmtree_at(s->layers, name);
-	if (mkdirat(s->layers, part, 0755) < 0 ||
-		(fd = openat(s->layers, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0)
-		return err_set(e, errno, "make layers/%s: %s", part, strerror(errno));
-	size = unpack_into(fd, source, layer, e);
-	/* The names only after the content: power may go at any moment. */
-	if (size >= 0 && (syncfs(fd) < 0 || renameat(s->layers, part, s->layers, name) < 0 ||
-				 fsync(s->layers) < 0))
-		size = err_set(e, errno, "keep layers/%s: %s", name, strerror(errno));
-	if (size < 0)
-		(void)rmtree_at(s->layers, part);
-	return size;
-}
-
-/* The chainID of a layer on top of @parent ("" for the lowest). Source: image-spec config.md. */
-static int chain_id(const char *parent, const struct digest *diff, struct digest *ret)
-{
-	char both[2 * DIGEST_TEXT_BYTES];
-	int n;
-
-	if (!parent[0]) {
-		*ret = *diff;
-		return 0;
-	}
-	n = snprintf(both, sizeof(both), "%s %s", parent, diff->text);
-	return digest_of(both, (size_t)n, ret);
-}
-
-/* Have all layers; @chains gets one entry per layer. */
-static int add_layers(struct image_store *s, const struct image_source *source,
-	const struct image *image, struct digest *chains, struct err *e)
-{
-	for (size_t i = 0; i < image->n_layers; i++) {
-		int64_t size;
-		int r = chain_id(
-			i ? chains[i - 1].text : "", &image->layers[i].diff_id, &chains[i]);
-
-		if (r < 0)
-			return err_set(e, -r, "out of memory");
-		r = layer_known(s, chains[i].text, e);
-		if (r < 0)
-			return r;
-		if (r > 0)
-			continue;
-		size = make_layer(s, source, &image->layers[i], chains[i].text, e);
-		if (size < 0)
-			return err_wrap(e, "layer %zu of %zu", i + 1, image->n_layers);
-		r = db_run(s->db, e, "INSERT INTO layers (chain, diff, size) VALUES (?, ?, ?)",
-			"ssi", chains[i].text, image->layers[i].diff_id.text, size);
-		if (r < 0)
-			return r;
-	}
-	return 0;
 }
 
 static int record(struct image_store *s, const char *id, const char *config,
@@ -235,7 +85,7 @@ static int add_locked(struct image_store *s, const struct image_source *source,
 
 	if (!chains)
 		return err_set(e, ENOMEM, "out of memory");
-	r = add_layers(s, source, image, chains, e);
+	r = layers_add(s, source, image, chains, e);
 	if (r == 0)
 		r = db_begin(s->db, e);
 	if (r == 0) {
@@ -354,9 +204,30 @@ static int list_texts(struct image_store *s, struct chain_list *list, const char
 	return r < 0 ? r : 0;
 }
 
+/* The layers that no image has any more go off the record, their names into the lists. */
+static int forget_layers(
+	struct image_store *s, struct chain_list *chains, struct chain_list *blobs, struct err *e)
+{
+	int r = list_texts(s, chains,
+		"SELECT chain FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)", "",
+		NULL, e);
+
+	if (r >= 0)
+		r = list_texts(s, blobs,
+			"SELECT blob FROM layers WHERE chain NOT IN (SELECT chain FROM "
+			"image_layers) AND blob != ''",
+			"", NULL, e);
+	if (r >= 0)
+		r = db_run(s->db, e,
+			"DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)",
+			"");
+	return r;
+}
+
 static int remove_locked(struct image_store *s, const char *id, struct err *e)
 {
-	struct chain_list gone = {0};
+	struct chain_list chains = {0};
+	struct chain_list blobs = {0};
 	int r = db_begin(s->db, e);
 	int ended;
 
@@ -364,20 +235,16 @@ static int remove_locked(struct image_store *s, const char *id, struct err *e)
 		return r;
 	r = db_run(s->db, e, "DELETE FROM images WHERE id = ?", "s", id);
 	if (r >= 0)
-		r = list_texts(s, &gone,
-			"SELECT chain FROM layers WHERE chain NOT IN (SELECT chain FROM "
-			"image_layers)",
-			"", NULL, e);
-	if (r >= 0)
-		r = db_run(s->db, e,
-			"DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)",
-			"");
+		r = forget_layers(s, &chains, &blobs, e);
 	ended = db_end(s->db, r >= 0, e);
 	r = r < 0 ? r : ended;
 	/* On no record any more: what is not removed now goes when the store is opened next. */
-	for (size_t i = 0; r >= 0 && gone.v && gone.v[i]; i++)
-		(void)rmtree_at(s->layers, gone.v[i] + strlen("sha256:"));
-	free_list(&gone);
+	for (size_t i = 0; r >= 0 && i < chains.n; i++)
+		(void)rmtree_at(s->layers, chains.v[i] + strlen("sha256:"));
+	for (size_t i = 0; r >= 0 && i < blobs.n; i++)
+		blob_store_drop(s, blobs.v[i]);
+	free_list(&chains);
+	free_list(&blobs);
 	return r < 0 ? r : 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The images of this machine: layers unpacked for overlayfs below layers/, one directory per
- * chainID, and the records of what they belong to. A layer's directory appears by a rename when it
- * is complete and on the disk; an image is on record when all its layers are there.
+ * chainID, the archives that they came in below blobs/, and the records of what they belong to. A
+ * layer's directory appears by a rename when it is complete and on the disk; an image is on record
+ * when all its layers are there.
  */
 #ifndef SAMPAN_STORE_IMAGES_H
 #define SAMPAN_STORE_IMAGES_H
@@ -15,6 +16,7 @@
 #define IMAGE_ID_BYTES 72
 
 struct image_store {
+	int root;   /* borrowed */
 	int layers; /* directory of the layers */
 	int spool;  /* directory for files without a name */
 	struct db *db;
@@ -73,6 +75,19 @@ int image_store_unname(struct image_store *s, const char *id, const char *name, 
 
 /* Remove an image, its names, and the layers that no other image has. */
 int image_store_remove(struct image_store *s, const char *id, struct err *e);
+
+/* A layer's archive, as the store keeps it. */
+struct layer_archive {
+	struct digest diff_id;
+	struct digest digest; /* of the blob (runtime/store/blobs.h) */
+	enum packing packing;
+	uint64_t size;	     /* bytes of the blob */
+	uint64_t plain_size; /* bytes that it unpacks to: the tar file that diff_id is of */
+};
+
+/* Find the archive of a layer. Returns 0; -ENODATA if none was kept; otherwise -errno. */
+int image_store_archive(
+	struct image_store *s, const char *chain, struct layer_archive *ret, struct err *e);
 
 /* Open the directory of a layer. Returns an O_PATH descriptor or -errno. */
 int image_store_open_layer(const struct image_store *s, const char *chain);

@@ -34,6 +34,13 @@ const char *const schema_steps[] = {
 	"  name TEXT PRIMARY KEY,"
 	"  record TEXT NOT NULL"
 	") STRICT;",
+
+	/* Where a layer's archive is kept: blobs/, by digest. Layers of before have none. */
+	"ALTER TABLE layers ADD COLUMN blob TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE layers ADD COLUMN packing INTEGER NOT NULL DEFAULT 0;"    /* enum packing */
+	"ALTER TABLE layers ADD COLUMN blob_size INTEGER NOT NULL DEFAULT 0;"  /* bytes */
+	"ALTER TABLE layers ADD COLUMN plain_size INTEGER NOT NULL DEFAULT 0;" /* bytes */
+	"CREATE INDEX layers_by_blob ON layers (blob);",
 };
 
 const size_t schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
