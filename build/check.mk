@@ -2,7 +2,11 @@
 # again. Everything here needs Debian 12's own packages and no root.
 
 CHECK := out/check
-CLANG := clang
+# What was compiled before, in this tree or another, is not compiled again.
+export CCACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sampan/ccache
+export CCACHE_NOHASHDIR := 1
+CCACHE := $(if $(shell command -v ccache),ccache)
+CLANG := $(CCACHE) clang
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 export ASAN_OPTIONS := handle_segv=2
 
@@ -10,7 +14,7 @@ $(eval $(call variant,check/asan,$(CLANG) $(ASAN_FLAGS),ar))
 # for `make fuzz`: the same, watched by libFuzzer in all of our code and not only in the target
 COVERAGE := -fsanitize=fuzzer-no-link
 $(eval $(call variant,check/fuzz,$(CLANG) $(ASAN_FLAGS) $(COVERAGE),ar))
-$(eval $(call variant,check/gcc,gcc -O2 -D_FORTIFY_SOURCE=2,ar))
+$(eval $(call variant,check/gcc,$(CCACHE) gcc -O2 -D_FORTIFY_SOURCE=2,ar))
 
 UNIT_TESTS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_test.c))
 FUZZERS := $(patsubst %.c,$(CHECK)/asan/%,$(call in_folders,*_fuzz.c))
