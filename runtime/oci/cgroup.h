@@ -40,6 +40,14 @@ int cgroup_open_root(void);
  */
 int cgroup_make(int rootfd, const char *path, const struct config_resources *res, struct err *e);
 
+/*
+ * Give the cgroup to a user: its directory and the files that the kernel says may be delegated. Its
+ * limits stay the owner's.
+ * Returns 0; -EPERM when the caller may not give it away; otherwise -errno.
+ * Source: cgroup-v2.rst "Model of Delegation".
+ */
+int cgroup_delegate(int cgroupfd, uid_t uid, gid_t gid);
+
 /* Does it exist and hold a process, itself or below? 1, 0 or -errno. */
 int cgroup_populated(int rootfd, const char *path);
 

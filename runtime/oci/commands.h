@@ -19,6 +19,7 @@ struct globals {
 	const char *log_format;
 	const char *cgroup_manager; /* crun's option */
 	const char *rootless;	    /* accepted, not needed */
+	const char *criu;	    /* CRIU's program, looked up in PATH */
 	bool debug;
 	bool version;
 	bool help;

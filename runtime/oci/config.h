@@ -355,6 +355,10 @@ int config_check_resources(const struct config_resources *res, struct err *e);
 
 void config_free(struct config *c);
 
+/* Keep @name, borrowed, to warn of it: the spec has a runtime go on without a capability that it
+ * does not know. A name that stands in several sets is kept once. */
+void config_note_unknown_cap(struct config_caps *caps, const char *name);
+
 /* What the sections share; config_linux.c and config_resources.c hold the tables. */
 int config_read_linux(const struct json_at *at, void *config, struct err *e);
 int config_read_resources(const struct json_at *at, void *config, struct err *e);

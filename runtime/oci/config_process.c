@@ -84,8 +84,7 @@ static const struct config_word cap_sets[] = {
 	{"ambient", offsetof(struct config_caps, ambient)},
 };
 
-/* A name stands in several sets, and is told once. */
-static void note_unknown(struct config_caps *caps, const char *name)
+void config_note_unknown_cap(struct config_caps *caps, const char *name)
 {
 	for (size_t i = 0; i < caps->n_unknown; i++) {
 		if (strcmp(caps->unknown[i], name) == 0)
@@ -107,7 +106,7 @@ static int read_cap_set(const struct json_at *at, void *out, struct err *e)
 		int cap = name_cap(names.v[i]);
 
 		if (cap < 0)
-			note_unknown(out, names.v[i]);
+			config_note_unknown_cap(out, names.v[i]);
 		else
 			set |= 1ULL << cap;
 	}

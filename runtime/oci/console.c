@@ -3,6 +3,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
+#include "runtime/oci/sync.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -112,30 +113,12 @@ int console_send(int sock, int fd)
 int console_receive(int sock)
 {
 	char name[64];
-	union {
-		char buf[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = {0};
-	struct iovec iov = {.iov_base = name, .iov_len = sizeof(name)};
-	struct msghdr msg = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf)};
-	struct cmsghdr *c;
-	ssize_t n;
 	int fd;
+	ssize_t n = sync_recv_fd(sock, name, sizeof(name), &fd);
 
-	do {
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
-		return n < 0 ? -errno : -EPIPE;
-	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -EBADMSG;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
+		return n < 0 ? (int)n : -EPIPE;
+	return fd < 0 ? -EBADMSG : fd;
 }
 
 int console_become(int peer, struct err *e)

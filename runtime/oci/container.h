@@ -62,6 +62,10 @@ static inline bool container_has_sources(const struct container *c)
 int rootfs_attach(const struct container *c, struct rootfs *r, struct err *e);
 int rootfs_mount_all(const struct container *c, struct rootfs *r, struct err *e);
 int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err *e);
+
+/* Name of the @i-th device that every container has in its /dev; NULL behind the last one. */
+const char *rootfs_default_device(size_t i);
+
 int rootfs_mask(const struct container *c, struct rootfs *r, struct err *e);
 int rootfs_pivot(const struct container *c, struct rootfs *r, struct err *e);
 

@@ -1,4 +1,4 @@
-/* Where in the cgroup tree an unnamed place for a container is. */
+/* Delegated cgroups: the one that a container may be made in, and the container's own. */
 #include "runtime/oci/cgroup.h"
 
 #include "lib/base/fd.h"
@@ -59,4 +59,26 @@ int cgroup_base(int rootfd, char buf[static CGROUP_PATH_MAX])
 		return 0;
 	snprintf(buf, CGROUP_PATH_MAX, "%s", own);
 	return is_delegated(rootfd, buf) ? 0 : -EACCES;
+}
+
+int cgroup_delegate(int cgroupfd, uid_t uid, gid_t gid)
+{
+	char text[1024];
+	char *rest = text;
+	const char *name;
+
+	if (fchownat(cgroupfd, "", uid, gid, AT_EMPTY_PATH) < 0)
+		return -errno;
+	/* Since Linux 4.15. */
+	if (io_read_file_at(AT_FDCWD, "/sys/kernel/cgroup/delegate", text, sizeof(text)) < 0)
+		snprintf(text, sizeof(text),
+			"cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n");
+	while ((name = strsep(&rest, "\n"))) {
+		/* Those of a controller are there with it. */
+		if (name[0] && !strchr(name, '/') &&
+			fchownat(cgroupfd, name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+			errno != ENOENT)
+			return -errno;
+	}
+	return 0;
 }

@@ -37,6 +37,11 @@ static const struct {
 	{"pts/ptmx", "ptmx"},
 };
 
+const char *rootfs_default_device(size_t i)
+{
+	return i < sizeof(nodes) / sizeof(nodes[0]) ? nodes[i].name : NULL;
+}
+
 /* A node that is already there must be exactly the one that was asked for. */
 static int check_node(int dir, const char *name, mode_t type, dev_t dev)
 {

@@ -145,20 +145,21 @@ static int add_gids(struct exec *x, struct config_process *p, struct err *e)
 	return 0;
 }
 
-static int add_caps(const struct exec *x, struct config_process *p, struct err *e)
+/* An unknown one is only told, as in config.json. */
+static void add_caps(const struct exec *x, struct config_process *p)
 {
 	for (size_t i = 0; i < x->opts.caps.n; i++) {
 		int cap = name_cap(x->opts.caps.v[i]);
 
-		if (cap < 0)
-			return err_set(
-				e, EINVAL, "--cap: unknown capability \"%s\"", x->opts.caps.v[i]);
+		if (cap < 0) {
+			config_note_unknown_cap(&p->caps, x->opts.caps.v[i]);
+			continue;
+		}
 		p->caps.given = true;
 		p->caps.bounding |= 1ULL << cap;
 		p->caps.permitted |= 1ULL << cap;
 		p->caps.effective |= 1ULL << cap;
 	}
-	return 0;
 }
 
 /* The container's own process with the words of the command line. */
@@ -190,7 +191,9 @@ static int derive_process(struct exec *x, char **args, struct err *e)
 		r = add_words(x, &p->env, &x->opts.env, e);
 	if (r == 0)
 		r = add_gids(x, p, e);
-	return r < 0 ? r : add_caps(x, p, e);
+	if (r == 0)
+		add_caps(x, p);
+	return r;
 }
 
 static int load_process(struct exec *x, char **args, struct err *e)

@@ -135,7 +135,7 @@ int cmd_features(const struct globals *g, char **args, struct err *e)
 	add_linux(doc, top);
 	/* By this name engines ask every runtime whether they can offer checkpoints. */
 	yyjson_mut_obj_add_str(doc, yyjson_mut_obj_add_obj(doc, top, "annotations"),
-		"org.opencontainers.runc.checkpoint.enabled", "false");
+		"org.opencontainers.runc.checkpoint.enabled", "true");
 	/* No annotation changes what this runtime does. */
 	yyjson_mut_obj_add_arr(doc, top, "potentiallyUnsafeConfigAnnotations");
 	text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY, NULL);

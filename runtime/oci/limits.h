@@ -53,4 +53,13 @@
 /* files with more than one name that tmpcopyup copies: each is looked for among those before it */
 #define OCI_COPYUP_LINKED_MAX 16384
 
+/* bytes of one message of CRIU's */
+#define OCI_CRIU_MESSAGE_BYTES_MAX (64U << 10)
+
+/* bytes at the end of CRIU's log in which the reason of a failure is looked for */
+#define OCI_CRIU_LOG_BYTES_MAX (64U << 10)
+
+/* bytes of the list of standard descriptors beside CRIU's images */
+#define OCI_DESCRIPTORS_BYTES_MAX 4096
+
 #endif

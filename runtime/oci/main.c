@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-static struct globals globals;
+static struct globals globals = {.criu = "criu"};
 
 static const struct option_spec global_specs[] = {
 	{"root", 0, OPTION_STR, offsetof(struct globals, root), "directory of the state"},
@@ -30,7 +30,8 @@ static const struct option_spec global_specs[] = {
 	{"systemd-cgroup", 0, OPTION_REFUSE, 0, "is not supported: there is no systemd"},
 	{"cgroup-manager", 0, OPTION_STR, offsetof(struct globals, cgroup_manager),
 		"cgroupfs or disabled"},
-	{"criu", 0, OPTION_REFUSE, 0, "is not supported"},
+	{"criu", 0, OPTION_STR, offsetof(struct globals, criu),
+		"program for checkpoint and restore"},
 };
 
 static const struct {
@@ -40,7 +41,7 @@ static const struct {
 	bool enters;
 	const char *help;
 } commands[] = {
-	{"checkpoint", cmd_checkpoint, false, "is not supported"},
+	{"checkpoint", cmd_checkpoint, false, "write a container's processes to files, by CRIU"},
 	{"create", cmd_create, true, "make a container from a bundle"},
 	{"delete", cmd_delete, false, "remove what is kept of a container"},
 	{"events", cmd_events, false, "print what a container uses, again and again"},
@@ -50,7 +51,7 @@ static const struct {
 	{"list", cmd_list, false, "list the containers"},
 	{"pause", cmd_pause, false, "freeze a container"},
 	{"ps", cmd_ps, false, "list a container's processes"},
-	{"restore", cmd_restore, false, "is not supported"},
+	{"restore", cmd_restore, false, "make a container from such files"},
 	{"resume", cmd_resume, false, "thaw a container"},
 	{"run", cmd_run, true, "create and start"},
 	{"spec", cmd_spec, false, "write a config.json to start from"},

@@ -34,6 +34,7 @@ static const struct json_field state_fields[] = {
 	{"created", JSON_STR, NULL, AT(created), JSON_REQUIRED},
 	{"cgroup", JSON_STR, NULL, AT(cgroup), 0},
 	{"namespaces", JSON_U32, NULL, AT(namespaces), 0},
+	{"descriptors", JSON_STRV, NULL, AT(descriptors), 0},
 	{"pid", JSON_OPT_I64, NULL, AT(pid), 0},
 	{"startTime", JSON_OPT_U64, NULL, AT(start_time), 0},
 	{"poststart", JSON_BOOL, NULL, AT(has_poststart), 0},
@@ -200,6 +201,9 @@ int state_save(struct state *s, int dirfd, struct err *e)
 	yyjson_mut_obj_add_bool(doc, o, "poststop", s->has_poststop);
 	if (s->seccomp_listener)
 		yyjson_mut_obj_add_str(doc, o, "seccompListener", s->seccomp_listener);
+	if (s->descriptors.n)
+		yyjson_mut_obj_add_val(doc, o, "descriptors",
+			yyjson_mut_arr_with_str(doc, s->descriptors.v, s->descriptors.n));
 	add_annotations(doc, o, s->annotations);
 	text = yyjson_mut_write_opts(doc, YYJSON_WRITE_NOFLAG, &alc, &len, NULL);
 	if (!text)

@@ -40,6 +40,8 @@ struct state {
 	bool has_poststart;
 	bool has_poststop;
 	const char *seccomp_listener; /* the agent's socket when its filter notifies; or NULL */
+	/* What its standard descriptors were made from: "pipe:[NUMBER]", or "" for all else. */
+	struct json_strv descriptors;
 	yyjson_val *annotations;
 };
 

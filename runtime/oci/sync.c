@@ -1,5 +1,7 @@
 #include "runtime/oci/sync.h"
 
+#include "lib/base/fd.h"
+
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -48,4 +50,35 @@ int sync_recv(int fd, struct sync_msg *msg, struct err *e)
 		return err_set(
 			e, EBADMSG, "the container's process sent a message of %zd bytes", n);
 	return (int)msg->type;
+}
+
+ssize_t sync_recv_fd(int fd, void *buf, size_t size, int *ret_fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = {0};
+	struct iovec iov = {.iov_base = buf, .iov_len = size};
+	struct msghdr msg = {.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
+		.msg_controllen = sizeof(control.buf)};
+	struct cmsghdr *c;
+	ssize_t n;
+
+	*ret_fd = -1;
+	do {
+		n = recvmsg(fd, &msg, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	c = CMSG_FIRSTHDR(&msg);
+	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+		c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(c), sizeof(*ret_fd));
+	if (msg.msg_flags & MSG_TRUNC) {
+		fd_close(ret_fd);
+		return -EMSGSIZE;
+	}
+	return n;
 }

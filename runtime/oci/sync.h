@@ -38,4 +38,12 @@ int sync_send_error(int fd, const struct err *err);
  */
 int sync_recv(int fd, struct sync_msg *msg, struct err *e);
 
+/*
+ * Receive one message, and the descriptor that comes along with it.
+ * @ret_fd: O_CLOEXEC, the caller's; -1 if there is none
+ * Returns its bytes; 0 at the end of the stream; -EMSGSIZE if it is longer than @size; otherwise
+ * -errno.
+ */
+ssize_t sync_recv_fd(int fd, void *buf, size_t size, int *ret_fd);
+
 #endif

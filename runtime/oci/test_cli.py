@@ -81,8 +81,7 @@ def test_options_may_stand_behind_the_id(oci):
         (["--systemd-cgroup", "list"], "--systemd-cgroup: is not supported: there is no systemd"),
         (["start"], "usage: sampan-oci start ID"),
         (["start", "--now", "c"], "unknown option --now"),
-        (["checkpoint", "--image-path", "/x", "c"], "checkpoint: is not supported: this runtime does not drive CRIU, which would do it"),
-        (["restore", "-d", "c"], "restore: is not supported: this runtime does not drive CRIU, which would do it"),
+        (["restore", "--no-pivot", "c"], "--no-pivot: is not supported: every container gets its own root"),
         (["frobnicate"], 'unknown command "frobnicate" (see --help)'),
     ],
 )
@@ -249,7 +248,7 @@ def test_spec_for_a_user_who_is_not_root(oci):
 def test_features_say_what_the_configuration_may_hold(oci):
     features = json.loads(oci.ok("features"))
     assert (features["ociVersionMin"], features["ociVersionMax"]) == ("1.0.0", "1.2.0")
-    assert features["annotations"] == {"org.opencontainers.runc.checkpoint.enabled": "false"}
+    assert features["annotations"] == {"org.opencontainers.runc.checkpoint.enabled": "true"}
     assert features["potentiallyUnsafeConfigAnnotations"] == []
     linux = features["linux"]
     assert set(linux["seccomp"]["supportedFlags"]) <= set(linux["seccomp"]["knownFlags"])

@@ -163,6 +163,9 @@ def test_exec_enters_everything(oci):
     assert "CapEff:\t0000000000003000" not in oci.ok("exec", "c", "cat", "/proc/self/status")
     caps = oci.ok("exec", "--cap", "CAP_NET_ADMIN", "c", "grep", "CapEff", "/proc/self/status")
     assert int(caps.split()[1], 16) & 1 << 12
+    r = oci.call("exec", "--cap", "CAP_NOTHING", "--cap", "CAP_NET_RAW", "c", "grep", "CapEff", "/proc/self/status")
+    assert r.returncode == 0 and int(r.stdout.split()[1], 16) & 1 << 13
+    assert r.stderr == 'sampan-oci: warning: process.capabilities: "CAP_NOTHING" is unknown, left out\n'
     process = dict(oci.process, args=["sh", "-c", "echo from $PPID; umask"])
     process["user"] = {"uid": 0, "gid": 0, "umask": 0o77}
     (oci.path / "p.json").write_text(json.dumps(process))
