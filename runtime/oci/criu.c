@@ -141,8 +141,13 @@ static int send_message(int sock, const struct criu_writer *w, struct err *e)
 
 static int failure(const struct criu_response *r, struct err *e)
 {
-	if (r->error_text.v && r->error_text.len)
-		return err_set(e, EIO, "criu: %.*s", (int)r->error_text.len, r->error_text.v);
+	const char *text = r->error_text.v;
+	int len = (int)r->error_text.len;
+
+	while (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len > 0)
+		return err_set(e, EIO, "criu: %.*s", len, text);
 	if (r->error)
 		return err_set(e, EIO, "criu failed: %s", strerror(r->error));
 	return err_set(e, EIO, "criu failed");

@@ -270,6 +270,7 @@ bool criu_text_is(const struct criu_text *text, const char *s)
 void criu_find_error(const char *log, size_t len, struct criu_text *ret)
 {
 	static const char word[] = "Error";
+	static const char closing[] = "ing FAILED.";
 	const char *end = log + len;
 
 	*ret = (struct criu_text){0};
@@ -278,7 +279,7 @@ void criu_find_error(const char *log, size_t len, struct criu_text *ret)
 		size_t line = (size_t)((newline ? newline : end) - log);
 		const char *found = memmem(log, line, word, sizeof(word) - 1);
 
-		if (found)
+		if (found && !memmem(log, line, closing, sizeof(closing) - 1))
 			*ret = (struct criu_text){found, line - (size_t)(found - log)};
 		log += newline ? line + 1 : line;
 	}

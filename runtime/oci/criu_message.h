@@ -132,7 +132,8 @@ int criu_read_response(const void *message, size_t len, struct criu_response *re
 bool criu_text_is(const struct criu_text *text, const char *s);
 
 /*
- * The last line of a log of CRIU's that tells of an error, from the word "Error" on.
+ * The last line of a log of CRIU's that tells of an error, from the word "Error" on. The one that
+ * every log of a failure ends with, "Dumping FAILED.", does not count.
  * @ret: part of @log; v is NULL if there is none
  */
 void criu_find_error(const char *log, size_t len, struct criu_text *ret);

@@ -172,6 +172,9 @@ static void the_last_error_of_a_log_is_found(void **state)
 		"Error (b.c:2): last");
 	find("(1) Error: without a newline", "Error: without a newline");
 	find("(1) an error\n(2) Erro\nr\n", NULL);
+	find("(1) Error (a.c:1): why\n(2) Error (cr-dump.c:9): Dumping FAILED.\n",
+		"Error (a.c:1): why");
+	find("(1) Error (cr-restore.c:9): Restoring FAILED.\n", NULL);
 	find("\n\n", NULL);
 	find("", NULL);
 }

@@ -258,7 +258,7 @@ def test_the_reason_stands_in_criu_s_log(oci, criu):
 @pytest.mark.parametrize("answers, said", [
     ([{"exit": 1}], "criu ended without an answer"),
     ([{"raw": "08"}], "criu: its answer is no message of its protocol"),
-    ([{"type": DUMP, "success": False, "cr_errmsg": "what it says"}], "criu: what it says"),
+    ([{"type": DUMP, "success": False, "cr_errmsg": "what it says\n"}], "checkpoint container c: criu: what it says"),
 ])
 def test_an_answer_that_is_none_is_a_failure(oci, criu, answers, said):
     running(oci)
