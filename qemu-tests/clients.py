@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Everyday commands of stock clients from Debian on our machine, with crun, runc and sampan-oci underneath.
 
-    clients.py [--client podman|docker]... [--quick] [--only REGEX]
+    clients.py [--client podman|docker|ctr]... [--quick] [--only REGEX]
         boots the machine, runs the cases of qemu-tests/clients/ with each runtime, and writes
         docs/runtime-clients.md and clients/expected-CLIENT, crun's results, which test_clients.py compares with
 """
@@ -20,11 +20,12 @@ from guest import TOP, Guest, make_ssh_key
 
 FOLDER = TOP / "qemu-tests" / "clients"
 DOC = TOP / "docs" / "runtime-clients.md"
-CASES = {"podman": ["cases", "cases-podman"], "docker": ["cases"]}
+CASES = {"podman": ["cases", "cases-podman"], "docker": ["cases"], "ctr": ["cases-ctr"]}
 RUNTIMES = ["crun", "runc", "sampan-oci"]
 LOAD = {
     "podman": "podman load -q -i /test/clients/image.tar",
     "docker": "/test/clients/start-docker.sh && docker load -i /test/clients/image.tar",
+    "ctr": "/test/clients/start-docker.sh && ctr image import /test/clients/image.tar",
 }
 TIMEOUT = 7200
 # what the cases use; the image is smaller without the other 250

@@ -2,6 +2,9 @@
 # Starts containerd and dockerd with every runtime of the userland, and returns when they answer.
 # No bridge and no packet filter: the tests use none.
 set -e
+if docker version >/dev/null 2>&1; then
+	exit 0
+fi
 mkdir -p /run/docker-test
 containerd --log-level warn >/run/docker-test/containerd.log 2>&1 &
 dockerd --log-level warn --containerd /run/containerd/containerd.sock --bridge none --iptables=false --ip6tables=false \
