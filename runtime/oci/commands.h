@@ -98,6 +98,14 @@ int connect_unix(const char *field, const char *path, struct err *e);
 /* --pidfd-socket: hand @pidfd to whoever listens there. @path: NULL: nobody does */
 int send_pidfd(const char *path, int pidfd, struct err *e);
 
+/*
+ * --handover-fd: send @pid, a number of four bytes, with @pidfd over the socket @sock, and wait for
+ * one byte back. Until then a process that has ended is ours: nobody else can have taken its exit
+ * status, so who receives it has the time to see to it that init tells how it ends.
+ * Returns 0; -ECONNRESET when the other end is closed instead; otherwise -errno.
+ */
+int hand_over(int sock, pid_t pid, int pidfd, struct err *e);
+
 /* --preserve-fds and LISTEN_FDS: how many descriptors behind 2 belong to the container. */
 int count_preserved(uint32_t preserve, unsigned *ret_preserve, unsigned *ret_listen, struct err *e);
 

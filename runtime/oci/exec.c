@@ -40,6 +40,7 @@ struct exec_options {
 	struct json_strv caps;
 	struct json_strv gids;
 	uint32_t preserve_fds;
+	uint32_t handover_fd;
 	bool tty;
 	bool detach;
 	bool no_new_privs;
@@ -58,6 +59,8 @@ static const struct option_spec exec_specs[] = {
 	{"pid-file", 0, OPTION_STR, AT(pid_file), "file that gets the process's number"},
 	{"console-socket", 0, OPTION_STR, AT(console_socket), "socket that gets the terminal"},
 	{"pidfd-socket", 0, OPTION_STR, AT(pidfd_socket), "socket that gets the process's pidfd"},
+	{"handover-fd", 0, OPTION_U32, AT(handover_fd),
+		"with --detach: socket that gets number and pidfd, and answers with a byte"},
 	{"preserve-fds", 0, OPTION_U32, AT(preserve_fds), "descriptors behind 2 to hand on"},
 	{"apparmor", 0, OPTION_STR, AT(apparmor), "AppArmor profile"},
 	{"process-label", 0, OPTION_STR, AT(process_label), "SELinux label"},
@@ -258,6 +261,22 @@ static int open_target(struct exec *x, struct err *e)
 			strerror(-x->cgroup));
 	x->host_proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return x->host_proc < 0 ? err_set(e, errno, "open /proc: %s", strerror(errno)) : 0;
+}
+
+static int check_handover(const struct exec *x, struct err *e)
+{
+	const struct exec_options *o = &x->opts;
+
+	if (!o->handover_fd)
+		return 0;
+	if (!o->detach)
+		return err_set(e, EINVAL, "--handover-fd: needs --detach");
+	if (o->handover_fd < 3 + x->preserve_fds || o->handover_fd > INT32_MAX ||
+		fd_set_cloexec((int)o->handover_fd, 1) < 0)
+		return err_set(e, EBADF,
+			"--handover-fd: %u is no descriptor behind those of the process",
+			o->handover_fd);
+	return 0;
 }
 
 static int open_terminal(struct exec *x, struct err *e)
@@ -461,6 +480,8 @@ static int watch(struct exec *x, struct err *e)
 		r = write_pid_file(x->opts.pid_file, x->pid, e);
 	if (r == 0)
 		r = send_pidfd(x->opts.pidfd_socket, x->pidfd, e);
+	if (r == 0 && x->opts.handover_fd)
+		r = hand_over((int)x->opts.handover_fd, x->pid, x->pidfd, e);
 	if (r != 0) {
 		(void)sys_pidfd_send_signal(x->pidfd, SIGKILL, NULL, 0);
 		(void)waitid(P_PIDFD, (id_t)x->pidfd, &(siginfo_t){0}, WEXITED);
@@ -492,6 +513,8 @@ int cmd_exec(const struct globals *g, char **args, struct err *e)
 		r = args_count(args, x.opts.process ? 1 : 2, -1, "exec [options] ID COMMAND…", e);
 	if (r == 0)
 		r = count_preserved(x.opts.preserve_fds, &x.preserve_fds, &x.listen_fds, e);
+	if (r == 0)
+		r = check_handover(&x, e);
 	if (r == 0)
 		r = handle_open(&x.h, g, args[0], e);
 	if (r == 0)

@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import subprocess
+import sys
 
 import pytest
 from oci_host import NEEDS, OCI, SECONDS, receive_master
@@ -216,6 +217,50 @@ def test_a_pidfd_is_handed_over(oci, command):
         fd = receive_master(server)
     assert f"Pid:\t{pid}\n" in pathlib.Path(f"/proc/self/fdinfo/{fd}").read_text()
     os.close(fd)
+
+
+def start_handover(oci, *command):
+    """Returns (runtime, our end of the socket, number, pidfd)."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(SECONDS)
+    with theirs:
+        runtime = subprocess.Popen(
+            oci.command("exec", "--detach", "--handover-fd", theirs.fileno(), "c", *command),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()])
+    data, fds, _, _ = socket.recv_fds(ours, 4, 1)
+    return runtime, ours, int.from_bytes(data, sys.byteorder), fds[0]
+
+
+def test_a_process_is_the_runtimes_until_it_was_taken(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    runtime, ours, pid, pidfd = start_handover(oci, "sh", "-c", "exit 3")
+    with ours:
+        assert select.select([pidfd], [], [], SECONDS)[0]
+        # It has ended, and its status is still there for whoever becomes its parent.
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        assert stat[0] == "Z" and int(stat[1]) == runtime.pid
+        ours.send(b"x")
+        assert runtime.wait(SECONDS) == 0
+    os.close(pidfd)
+
+
+def test_a_process_that_nobody_takes_is_killed(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    runtime, ours, pid, pidfd = start_handover(oci, "sleep", "1000")
+    ours.close()
+    assert runtime.wait(SECONDS) == 1
+    assert select.select([pidfd], [], [], 0)[0]
+    os.close(pidfd)
+
+
+def test_handover_needs_a_descriptor_and_detach(oci):
+    oci.create("sleep", "1000")
+    oci.ok("start", "c")
+    assert "needs --detach" in oci.call("exec", "--handover-fd", "9", "c", "true").stderr
+    assert "--handover-fd: 99" in oci.call("exec", "--detach", "--handover-fd", "99", "c", "true").stderr
 
 
 # ---- spec, features
