@@ -2,6 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "lib/util/utf8.h"
 #include "runtime/engine/events.h"
 #include "runtime/engine/limits.h"
 
@@ -30,31 +31,6 @@ void time_print(int64_t ns, char *buf, size_t size)
 			len--;
 	}
 	(void)snprintf(buf + len, size - len, "Z");
-}
-
-/* The length of the UTF-8 sequence at @s, 0 if it is none. Source: Unicode 15, table 3-7. */
-static size_t utf8_len(const unsigned char *s, size_t len)
-{
-	unsigned char low = 0x80;
-	unsigned char high = 0xbf;
-	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-
-	if (s[0] < 0xc2 || s[0] > 0xf4 || len < n)
-		return 0;
-	if (s[0] == 0xe0)
-		low = 0xa0;
-	if (s[0] == 0xed)
-		high = 0x9f;
-	if (s[0] == 0xf0)
-		low = 0x90;
-	if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	return n;
 }
 
 static int escape_byte(struct buf *b, unsigned char c)

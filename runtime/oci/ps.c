@@ -1,16 +1,13 @@
 /* ps: a container's processes, out of /proc. */
 #include "runtime/oci/commands.h"
 
-#include "lib/base/fd.h"
-#include "lib/base/io.h"
+#include "lib/util/process.h"
 #include "runtime/oci/members.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <unistd.h>
 
 #define AUTO_HANDLE __attribute__((cleanup(handle_close)))
 
@@ -20,19 +17,6 @@ struct ps_options {
 
 static const struct option_spec ps_specs[] = {
 	{"format", 'f', OPTION_STR, offsetof(struct ps_options, format), "table or json"},
-};
-
-/* Fields of /proc/PID/stat, counted as proc(5) does: the third is the first behind the name. */
-enum { STAT_STATE = 3, STAT_PPID, STAT_PGRP, STAT_SESSION, STAT_TTY, STAT_UTIME = 14, STAT_STIME };
-enum { STAT_NICE = 19, STAT_THREADS, STAT_START = 22, STAT_VSIZE, STAT_RSS, STAT_N };
-
-struct process {
-	pid_t pid;
-	uid_t uid;
-	char name[64];
-	char state;
-	long long stat[STAT_N];
-	char command[256];
 };
 
 struct column {
@@ -58,25 +42,6 @@ static void print_state(const struct process *p, char *buf, size_t size)
 	snprintf(buf, size, "%c", p->state);
 }
 
-static void print_tty(const struct process *p, char *buf, size_t size)
-{
-	dev_t tty = (dev_t)p->stat[STAT_TTY];
-
-	if (tty == 0)
-		snprintf(buf, size, "?");
-	else if (major(tty) >= 136 && major(tty) <= 143)
-		snprintf(buf, size, "pts/%u", minor(tty) + (major(tty) - 136) * 256);
-	else
-		snprintf(buf, size, "%u:%u", major(tty), minor(tty));
-}
-
-static void print_time(const struct process *p, char *buf, size_t size)
-{
-	long long s = (p->stat[STAT_UTIME] + p->stat[STAT_STIME]) / sysconf(_SC_CLK_TCK);
-
-	snprintf(buf, size, "%02lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-}
-
 static void print_rss(const struct process *p, char *buf, size_t size)
 {
 	snprintf(buf, size, "%lld", p->stat[STAT_RSS] * (sysconf(_SC_PAGESIZE) / 1024));
@@ -92,15 +57,6 @@ static void print_name(const struct process *p, char *buf, size_t size)
 	snprintf(buf, size, "%s", p->name);
 }
 
-/* A kernel thread or a zombie has no words, only a name. */
-static void print_command(const struct process *p, char *buf, size_t size)
-{
-	if (p->command[0])
-		snprintf(buf, size, "%s", p->command);
-	else
-		snprintf(buf, size, "[%s]", p->name);
-}
-
 static const struct column columns[] = {
 	{"uid", "UID", 8, print_uid, 0},
 	{"pid", "PID", 8, print_pid, 0},
@@ -108,76 +64,17 @@ static const struct column columns[] = {
 	{"pgid", "PGID", 8, NULL, STAT_PGRP},
 	{"sid", "SID", 8, NULL, STAT_SESSION},
 	{"stat", "STAT", 4, print_state, 0},
-	{"tty", "TTY", 8, print_tty, 0},
+	{"tty", "TTY", 8, process_print_tty, 0},
 	{"ni", "NI", 4, NULL, STAT_NICE},
 	{"nlwp", "NLWP", 4, NULL, STAT_THREADS},
 	{"vsz", "VSZ", 10, print_vsz, 0},
 	{"rss", "RSS", 8, print_rss, 0},
-	{"time", "TIME", 8, print_time, 0},
+	{"time", "TIME", 8, process_print_time, 0},
 	{"comm", "COMMAND", 16, print_name, 0},
-	{"args", "CMD", 16, print_command, 0},
+	{"args", "CMD", 16, process_print_command, 0},
 };
 
 #define N_COLUMNS (sizeof(columns) / sizeof(columns[0]))
-
-static int read_stat(struct process *p)
-{
-	char path[64];
-	char text[1024];
-	char *name;
-	char *end;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", p->pid);
-	if (io_read_file_at(AT_FDCWD, path, text, sizeof(text)) < 0)
-		return -ESRCH;
-	name = strchr(text, '(');
-	/* The name may hold anything, ")" too: the last one closes it. */
-	end = strrchr(text, ')');
-	if (!name || !end || end < name || end[1] != ' ')
-		return -ESRCH;
-	*end = '\0';
-	snprintf(p->name, sizeof(p->name), "%s", name + 1);
-	p->state = end[2];
-	end += 3;
-	for (int field = STAT_STATE + 1; field < STAT_N; field++)
-		p->stat[field] = strtoll(end, &end, 10);
-	return 0;
-}
-
-/* The words are the container's: a terminal must not take orders from them. */
-static void disarm(char *text, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] == '\0')
-			text[i] = ' ';
-		else if ((unsigned char)text[i] < ' ' || text[i] == 127)
-			text[i] = '?';
-	}
-}
-
-static int read_process(pid_t pid, struct process *p)
-{
-	AUTO_CLOSE int fd = -1;
-	char path[64];
-	struct stat st;
-	ssize_t n;
-
-	*p = (struct process){.pid = pid};
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &st) < 0 || read_stat(p) < 0)
-		return -ESRCH;
-	p->uid = st.st_uid;
-	disarm(p->name, strlen(p->name));
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : io_read_all(fd, p->command, sizeof(p->command) - 1);
-	if (n > 0 && p->command[n - 1] == '\0')
-		n--;
-	if (n > 0)
-		disarm(p->command, (size_t)n);
-	p->command[n > 0 ? n : 0] = '\0';
-	return 0;
-}
 
 static void print_row(const struct process *p, const struct column *const *wanted, size_t n)
 {
@@ -263,7 +160,7 @@ int cmd_ps(const struct globals *g, char **args, struct err *e)
 
 		if (json)
 			printf("%s%d", i ? "," : "", pids[i]);
-		else if (read_process(pids[i], &p) == 0)
+		else if (process_read(pids[i], &p) == 0)
 			print_row(&p, wanted, n_wanted);
 	}
 	fputs(json ? "]\n" : "", stdout);
