@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 from imagefiles import digest_of, encode, entry, folder, symlink, tar
 
 TOP = Path(__file__).resolve().parents[2]
@@ -23,6 +25,7 @@ SAMPAN = Path(os.environ.get("SAMPAN_CLI", TOP / "out/check/asan/bin/sampan"))
 BUSYBOX = Path("/bin/busybox")
 APPLETS = "sh cat echo ls sleep true false id head seq env rm mkdir touch wc tty".split()
 TIMEOUT = 120
+SLEEP = ("sh", "-c", "while :; do sleep 1; done")
 
 
 def image():
@@ -171,6 +174,21 @@ class Engine:
         self.init.wait(TIMEOUT)
         self.log.close()
         shutil.rmtree(self.dir)
+
+
+def refused(engine, method, path, body=None):
+    """Returns (status, message)."""
+    status, data, _ = engine.request(method, path, body)
+    return status, json.loads(data)["message"]
+
+
+def docker(engine, *words, **more):
+    """What a person would type."""
+    env = dict(os.environ, DOCKER_HOST=f"unix://{engine.socket}")
+    return subprocess.run(["docker", *words], capture_output=True, timeout=TIMEOUT, env=env, **more)
+
+
+needs_docker = pytest.mark.skipif(not shutil.which("docker"), reason="needs the docker CLI")
 
 
 def frames(data):

@@ -14,7 +14,7 @@ const struct route api_routes[] = {
 	{"POST", "/containers/create", api_container_create, 0},
 	{"POST", "/containers/prune", api_container_prune, 25},
 	{"GET", "/containers/{id}/json", api_container_inspect, 0},
-	{"GET", "/containers/{id}/top", NULL, 0},
+	{"GET", "/containers/{id}/top", api_container_top, 0},
 	{"GET", "/containers/{id}/logs", api_container_logs, 0},
 	{"GET", "/containers/{id}/changes", NULL, 0},
 	{"GET", "/containers/{id}/export", NULL, 0},

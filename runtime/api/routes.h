@@ -42,4 +42,7 @@ int api_container_remove(struct call *c, struct err *e);
 int api_container_attach(struct call *c, struct err *e);
 int api_container_logs(struct call *c, struct err *e);
 
+/* top.c */
+int api_container_top(struct call *c, struct err *e);
+
 #endif
