@@ -16,6 +16,8 @@ $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
+# It is seen in containers of whatever C library, and is not relocated: a few kB in all.
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK)))
 
 $(eval $(call variant,host/obj,gcc $(CFLAGS_PRODUCT),ar))
 $(eval $(call program,host/obj,out/host/sampan-image,runtime/image,gcc $(CFLAGS_PRODUCT) \

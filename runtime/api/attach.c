@@ -1,93 +1,30 @@
 /* Attaching to a container: its output to the client, the client's input to it. */
 #include "runtime/api/logs.h"
 #include "runtime/api/routes.h"
+#include "runtime/api/session.h"
 
 #include "runtime/engine/engine.h"
 
-#include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-/* bytes of input taken at once */
-#define ATTACH_INPUT_BYTES 8192
-
-/* What goes to and fro. */
-struct session {
-	struct call *c;
+/* What ends a container's input. */
+struct input {
+	struct engine *engine;
 	struct container *one;
 	struct stdio *io;
-	struct attach a;
-	bool with_stdin;
-	bool once;     /* the container's input ends with this client's */
-	bool input_on; /* the client may still send */
 };
 
-/* Input from the client. Returns 0, or -errno when the client is gone. */
-static int take_input(struct session *s)
+static void end_input(void *arg)
 {
-	char buf[ATTACH_INPUT_BYTES];
-	ssize_t n = recv(s->c->conn->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	const struct input *in = arg;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	if (n == 0) {
-		/* Half closed: it has said all and wants to hear the rest. */
-		s->input_on = false;
-		if (s->with_stdin && s->once)
-			container_close_stdin(s->c->engine, s->one, s->io);
-		return 0;
-	}
-	if (s->with_stdin && stdio_write(s->io, buf, (size_t)n) < 0)
-		s->with_stdin = false;
-	return 0;
-}
-
-/* Output to the client. Returns 1 when nothing will follow. */
-static int give_output(struct session *s)
-{
-	AUTO_BUF struct buf out = {0};
-	bool ended = attach_take(&s->a, &out);
-	int r = http_write_raw(s->c->conn, out.v, out.len, -1);
-
-	return r < 0 ? r : ended;
-}
-
-static void run_session(struct session *s)
-{
-	struct buf *sent = &s->c->conn->in;
-	int r = 0;
-
-	while (r == 0) {
-		bool input = s->input_on && attach_takes_input(&s->a);
-		struct pollfd fds[2] = {
-			{.fd = s->a.event, .events = POLLIN},
-			{.fd = s->c->conn->fd, .events = input ? POLLIN : 0},
-		};
-
-		/* What the client sent behind its request is input already. */
-		if (input && sent->len) {
-			if (s->with_stdin)
-				(void)stdio_write(s->io, sent->v, sent->len);
-			buf_consume(sent, sent->len);
-		}
-
-		if (poll(fds, 2, -1) < 0) {
-			r = errno == EINTR ? 0 : -errno;
-			continue;
-		}
-		if (fds[0].revents)
-			r = give_output(s);
-		if (r == 0 && input && (fds[1].revents & POLLIN))
-			r = take_input(s);
-		else if (r == 0 && (fds[1].revents & (POLLERR | POLLHUP)))
-			r = -ECONNRESET;
-	}
+	container_close_stdin(in->engine, in->one, in->io);
 }
 
 int api_container_attach(struct call *c, struct err *e)
 {
-	struct session s = {.c = c, .input_on = true};
+	struct session s = {.conn = c->conn, .end_input = end_input};
+	struct input input = {.engine = c->engine};
 	bool stream = query_bool(&c->query, "stream", false);
 	bool logs = query_bool(&c->query, "logs", false);
 	struct container_state state;
@@ -96,7 +33,6 @@ int api_container_attach(struct call *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	s.one = one;
 	state = container_state(c->engine, one);
 	if (state.status == CONTAINER_PAUSED)
 		r = err_set(e, EBUSY, "container %s is paused, unpause the container before attach",
@@ -121,11 +57,11 @@ int api_container_attach(struct call *c, struct err *e)
 						 : "application/vnd.docker.multiplexed-stream");
 		if (r == 0 && logs)
 			(void)api_logs_write(c, one);
+		input.one = one;
+		input.io = s.io;
+		s.arg = &input;
 		if (r == 0 && stream)
-			run_session(&s);
-		/* A client that goes away without a word ends the input as well. */
-		if (s.input_on && s.with_stdin && s.once && stream)
-			container_close_stdin(c->engine, one, s.io);
+			session_run(&s);
 		attach_end(&s.a);
 		r = 0;
 	}

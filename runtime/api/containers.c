@@ -3,7 +3,7 @@
 #include "runtime/api/routes.h"
 #include "runtime/api/shape.h"
 
-#include "runtime/engine/engine.h"
+#include "runtime/engine/health.h"
 #include "runtime/engine/spec.h"
 
 #include <stdio.h>
@@ -44,6 +44,10 @@ int api_container_create(struct call *c, struct err *e)
 
 	if (r == 0)
 		r = read_create(yyjson_doc_get_root(body), doc, parts, e);
+	/* Of API 1.44. */
+	if (r == 0 && c->minor < 44)
+		yyjson_mut_obj_remove_key(
+			yyjson_mut_obj_get(parts[0], "Healthcheck"), "StartInterval");
 	if (r == 0) {
 		yyjson_val *root;
 
@@ -105,7 +109,7 @@ static void human_duration(int64_t seconds, char *buf, size_t size)
 	}
 }
 
-static void status_text(const struct container_state *s, char *buf, size_t size)
+static void status_text(const struct container_state *s, const char *health, char *buf, size_t size)
 {
 	int64_t now = realtime_ns();
 	char since[64];
@@ -116,8 +120,11 @@ static void status_text(const struct container_state *s, char *buf, size_t size)
 		(void)snprintf(buf, size, "Created");
 	else if (s->status == CONTAINER_PAUSED)
 		(void)snprintf(buf, size, "Up %s (Paused)", since);
-	else if (s->status == CONTAINER_RUNNING)
+	else if (s->status == CONTAINER_RUNNING && strcmp(health, "none") == 0)
 		(void)snprintf(buf, size, "Up %s", since);
+	else if (s->status == CONTAINER_RUNNING)
+		(void)snprintf(buf, size, "Up %s (%s%s)", since,
+			strcmp(health, "starting") == 0 ? "health: " : "", health);
 	else if (s->status == CONTAINER_RESTARTING)
 		(void)snprintf(buf, size, "Restarting (%d) %s ago", s->exit_code, since);
 	else if (s->status == CONTAINER_REMOVING)
@@ -181,7 +188,6 @@ static void add_listed(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
 	yyjson_mut_val *settings = yyjson_mut_obj(doc);
 	char text[300];
 
-	(void)c;
 	(void)snprintf(text, sizeof(text), "/%s", one->name);
 	yyjson_mut_arr_add_strcpy(doc, names, text);
 	yyjson_mut_obj_add_strcpy(doc, o, "Id", one->id);
@@ -194,7 +200,7 @@ static void add_listed(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
 	yyjson_mut_obj_add_val(doc, o, "Labels",
 		yyjson_val_mut_copy(doc, yyjson_obj_get(container_config(one), "Labels")));
 	yyjson_mut_obj_add_str(doc, o, "State", container_status_name(s->status));
-	status_text(s, text, sizeof(text));
+	status_text(s, health_name(c->engine, one), text, sizeof(text));
 	yyjson_mut_obj_add_strcpy(doc, o, "Status", text);
 	yyjson_mut_obj_add_strcpy(
 		doc, host, "NetworkMode", spec_str(container_host_config(one), "NetworkMode"));
@@ -263,6 +269,7 @@ static bool listed(const struct filters *f, struct subject *sub, bool all)
 	return filters_match(f, "status", container_status_name(sub->s->status)) &&
 	       filters_any(f, "id", id_begins, sub) && filters_any(f, "name", name_has, sub) &&
 	       filters_any(f, "exited", code_is, sub) &&
+	       filters_match(f, "health", health_name(sub->en, sub->c)) &&
 	       filters_any(f, "ancestor", from_image, sub) && filters_match(f, "network", mode) &&
 	       filters_labels(f, "label", yyjson_obj_get(container_config(sub->c), "Labels"));
 }
@@ -270,7 +277,7 @@ static bool listed(const struct filters *f, struct subject *sub, bool all)
 int api_container_list(struct call *c, struct err *e)
 {
 	static const char *const known[] = {
-		"id", "name", "label", "status", "exited", "ancestor", "network", NULL};
+		"id", "name", "label", "status", "exited", "ancestor", "network", "health", NULL};
 	bool all = query_bool(&c->query, "all", false);
 	struct container **list;
 	yyjson_mut_doc *doc;
@@ -302,7 +309,8 @@ int api_container_list(struct call *c, struct err *e)
 	return call_reply(c, 200, doc, e);
 }
 
-static yyjson_mut_val *make_state(yyjson_mut_doc *doc, const struct container_state *s)
+static yyjson_mut_val *make_state(
+	yyjson_mut_doc *doc, const struct container_state *s, yyjson_mut_val *health)
 {
 	yyjson_mut_val *o = yyjson_mut_obj(doc);
 
@@ -317,6 +325,8 @@ static yyjson_mut_val *make_state(yyjson_mut_doc *doc, const struct container_st
 	yyjson_mut_obj_add_strcpy(doc, o, "Error", s->error);
 	add_time(doc, o, "StartedAt", s->started_ns);
 	add_time(doc, o, "FinishedAt", s->finished_ns);
+	if (health)
+		yyjson_mut_obj_add_val(doc, o, "Health", health);
 	return o;
 }
 
@@ -369,7 +379,8 @@ int api_container_inspect(struct call *c, struct err *e)
 		doc, top, "Path", yyjson_val_mut_copy(doc, record_field(one, "Path")));
 	yyjson_mut_obj_add_val(
 		doc, top, "Args", yyjson_val_mut_copy(doc, record_field(one, "Args")));
-	yyjson_mut_obj_add_val(doc, top, "State", make_state(doc, &s));
+	yyjson_mut_obj_add_val(
+		doc, top, "State", make_state(doc, &s, health_json(c->engine, one, doc)));
 	yyjson_mut_obj_add_strcpy(doc, top, "Image", container_image(one));
 	add_path(c, doc, top, "ResolvConfPath", one, "resolv.conf");
 	add_path(c, doc, top, "HostnamePath", one, "hostname");
@@ -388,7 +399,7 @@ int api_container_inspect(struct call *c, struct err *e)
 	yyjson_mut_obj_add_str(doc, top, "MountLabel", "");
 	yyjson_mut_obj_add_str(doc, top, "ProcessLabel", "");
 	yyjson_mut_obj_add_str(doc, top, "AppArmorProfile", "");
-	yyjson_mut_obj_add_null(doc, top, "ExecIDs");
+	yyjson_mut_obj_add_val(doc, top, "ExecIDs", exec_ids(c->engine, one, doc));
 	yyjson_mut_obj_add_val(
 		doc, top, "HostConfig", yyjson_val_mut_copy(doc, container_host_config(one)));
 	yyjson_mut_obj_add_str(doc, driver, "Name", "overlay2");

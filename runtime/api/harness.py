@@ -77,7 +77,7 @@ class Engine:
         (self.dir / "services").mkdir()
         (self.dir / "services/sampand").write_text(
             f"exec={SAMPAND} --socket {self.socket} --root {self.dir}/root --run {self.run}/sampan"
-            f" --oci {OCI} --init {self.run}/init.sock\nready=fd\nrestart=always\nbackoff=10ms..1s\n"
+            f" --oci {OCI} --init {self.run}/init.sock --docker-init {OCI.parent}/docker-init\nready=fd\nrestart=always\nbackoff=10ms..1s\n"
             "console=yes\n"
         )
         self.log = open(self.dir / "log", "w+b")

@@ -21,6 +21,8 @@ static const char help[] =
 	"  --run DIR       what need not outlive a boot (default /run/sampan)\n"
 	"  --oci FILE      the OCI runtime (default /usr/bin/sampan-oci)\n"
 	"  --init FILE     init's socket (default /run/init.sock)\n"
+	"  --docker-init FILE  what `docker run --init` puts in front of the program\n"
+	"                  (default /usr/bin/docker-init)\n"
 	"  --help          this text\n"
 	"\n"
 	"init starts it. A line to the descriptor in $NOTIFY_FD says that it is ready.\n";
@@ -38,6 +40,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{"run", required_argument, NULL, 'u'},
 		{"oci", required_argument, NULL, 'o'},
 		{"init", required_argument, NULL, 'i'},
+		{"docker-init", required_argument, NULL, 'd'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -59,6 +62,9 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'i':
 			o->paths.init = optarg;
+			break;
+		case 'd':
+			o->paths.docker_init = optarg;
 			break;
 		case 'h':
 			(void)fputs(help, stdout);
@@ -140,7 +146,8 @@ int main(int argc, char **argv)
 {
 	struct options o = {
 		"/run/docker.sock",
-		{"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock"},
+		{"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock",
+			"/usr/bin/docker-init"},
 	};
 	struct err e = {0};
 

@@ -45,4 +45,10 @@ int api_container_logs(struct call *c, struct err *e);
 /* top.c */
 int api_container_top(struct call *c, struct err *e);
 
+/* exec.c */
+int api_exec_create(struct call *c, struct err *e);
+int api_exec_start(struct call *c, struct err *e);
+int api_exec_resize(struct call *c, struct err *e);
+int api_exec_inspect(struct call *c, struct err *e);
+
 #endif

@@ -189,7 +189,7 @@ int api_info(struct call *c, struct err *e)
 	yyjson_mut_obj_add_str(doc, top, "ServerVersion", ENGINE_VERSION);
 	yyjson_mut_obj_add_bool(doc, top, "LiveRestoreEnabled", true);
 	yyjson_mut_obj_add_str(doc, top, "Isolation", "");
-	yyjson_mut_obj_add_str(doc, top, "InitBinary", "");
+	yyjson_mut_obj_add_str(doc, top, "InitBinary", "docker-init");
 	yyjson_mut_obj_add_val(doc, top, "SecurityOptions", words(doc, security));
 	yyjson_mut_obj_add_null(doc, top, "Warnings");
 	return call_reply(c, 200, doc, e);
@@ -216,6 +216,15 @@ static int read_time(const struct call *c, const char *key, int64_t *ret, struct
 	return 0;
 }
 
+/* "exec_create" asks for "exec_create: ls" too, as "health_status" does. */
+static bool is_action(void *arg, const char *value)
+{
+	const char *const *action = arg;
+	size_t len = strlen(value);
+
+	return strncmp(*action, value, len) == 0 && (!(*action)[len] || (*action)[len] == ':');
+}
+
 static bool event_fits(const struct filters *f, const char *text)
 {
 	yyjson_doc *doc = yyjson_read(text, strlen(text), 0);
@@ -226,8 +235,8 @@ static bool event_fits(const struct filters *f, const char *text)
 	const char *id = yyjson_get_str(yyjson_obj_get(actor, "ID"));
 	const char *name = yyjson_get_str(yyjson_obj_get(attributes, "name"));
 	const char *image = yyjson_get_str(yyjson_obj_get(attributes, "image"));
-	bool fits = filters_match(f, "type", type) &&
-		    filters_match(f, "event", yyjson_get_str(yyjson_obj_get(top, "Action"))) &&
+	const char *action = yyjson_get_str(yyjson_obj_get(top, "Action"));
+	bool fits = filters_match(f, "type", type) && filters_any(f, "event", is_action, &action) &&
 		    filters_labels(f, "label", attributes) && filters_match(f, "scope", "local");
 
 	if (fits && filters_have(f, type))

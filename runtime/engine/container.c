@@ -1,6 +1,7 @@
 /* The containers that the engine knows: finding them, their records and states. */
 #include "lib/base/log.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/health.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,7 @@ void container_put(struct container *c)
 	if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	stdio_unref(c->io);
+	health_free(c->health);
 	yyjson_doc_free(c->record);
 	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->op);
@@ -89,9 +91,14 @@ void container_put(struct container *c)
 	free(c);
 }
 
-static struct container *take(struct container *c)
+void container_ref(struct container *c)
 {
 	__atomic_add_fetch(&c->refs, 1, __ATOMIC_RELAXED);
+}
+
+static struct container *take(struct container *c)
+{
+	container_ref(c);
 	return c;
 }
 

@@ -8,6 +8,8 @@
 /* @record: taken over. Returns a container with one reference, or NULL. */
 struct container *container_new(const char *id, const char *name, yyjson_doc *record);
 
+void container_ref(struct container *c);
+
 /* Put it on record and in the list. -EEXIST when its name is taken. */
 int container_add(struct engine *en, struct container *c, struct err *e);
 
@@ -50,6 +52,44 @@ int spec_write(struct engine *en, struct container *c, int rootfd, struct err *e
  * Returns 0; else -errno with what it said in @e.
  */
 int runtime_run(struct engine *en, const char *const *args, const int *stdio, struct err *e);
+
+/*
+ * A running sampan-oci.
+ * @stdio: its descriptors 0 to 2; NULL: /dev/null
+ * @more: further ones, which it has as 4, 5 …; borrowed
+ */
+struct runtime_child {
+	int pid;
+	int log;
+	const char *what;
+};
+int runtime_spawn(struct engine *en, const char *const *args, const int *stdio, const int *more,
+	size_t n_more, struct runtime_child *ret, struct err *e);
+
+/* Wait for its end. Returns as runtime_run. */
+int runtime_finish(struct runtime_child *child, struct err *e);
+
+/*
+ * The socket that the runtime sends the terminal's master of @id to.
+ * @path: where it is, filled; to be removed by the caller
+ * Returns a descriptor or -errno.
+ */
+int terminal_listen(struct engine *en, const char *id, char *path, size_t size, struct err *e);
+
+/* The master, once the runtime has sent it. Returns a descriptor or -errno. */
+int terminal_take(int listener, struct err *e);
+
+/* Docker's exit code of a program that could not be run, by what the runtime said. */
+int runtime_exit_code(const char *why);
+
+/* Whether init watches @id. Returns 1, 0 or -errno. */
+int engine_adopted(struct engine *en, const char *id, struct err *e);
+
+/* How a process ended, as a shell counts: 128 and the signal. */
+int init_exit_code(const struct init_exit *x);
+
+/* Run @fn with @arg in a thread that nobody waits for. Returns 0 or -errno. */
+int engine_thread(void *(*fn)(void *), void *arg);
 
 /* 64 hexadecimal digits, the first twelve not all decimal. Returns 0 or -errno. */
 int id_make(char ret[static CONTAINER_ID_BYTES]);

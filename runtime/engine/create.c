@@ -3,6 +3,7 @@
 #include "lib/base/io.h"
 #include "lib/util/rmtree.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/health.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -52,8 +53,8 @@ static bool is_empty(yyjson_mut_val *val)
 /* Fields that come from the image when the client says nothing. */
 static void take_absent(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *image)
 {
-	static const char *const keys[] = {"User", "WorkingDir", "StopSignal", "Shell", "OnBuild",
-		"Healthcheck", "Entrypoint"};
+	static const char *const keys[] = {
+		"User", "WorkingDir", "StopSignal", "Shell", "OnBuild", "Entrypoint"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		yyjson_val *theirs = yyjson_obj_get(image, keys[i]);
@@ -86,6 +87,30 @@ static void merge_maps(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *
 				yyjson_mut_obj_add(ours, yyjson_val_mut_copy(doc, key),
 					yyjson_val_mut_copy(doc, val));
 		}
+	}
+}
+
+/* Of a healthcheck each field that the client leaves open is the image's. */
+static void merge_health(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *image)
+{
+	static const char *const keys[] = {
+		"Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"};
+	yyjson_val *theirs = yyjson_obj_get(image, "Healthcheck");
+	yyjson_mut_val *ours = yyjson_mut_obj_get(config, "Healthcheck");
+
+	if (!yyjson_is_obj(theirs))
+		return;
+	if (!yyjson_mut_is_obj(ours)) {
+		set_val(doc, config, "Healthcheck", yyjson_val_mut_copy(doc, theirs));
+		return;
+	}
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		yyjson_val *field = yyjson_obj_get(theirs, keys[i]);
+		yyjson_mut_val *own = yyjson_mut_obj_get(ours, keys[i]);
+
+		if (field && (is_empty(own) ||
+				     (yyjson_mut_is_int(own) && yyjson_mut_get_sint(own) == 0)))
+			set_val(doc, ours, keys[i], yyjson_val_mut_copy(doc, field));
 	}
 }
 
@@ -144,10 +169,11 @@ static int merge_image(yyjson_mut_doc *doc, yyjson_mut_val *config,
 		set_val(doc, config, "Entrypoint", yyjson_mut_null(doc));
 	merge_env(doc, config, theirs);
 	merge_maps(doc, config, theirs);
+	merge_health(doc, config, theirs);
 	if (is_empty(yyjson_mut_obj_get(config, "Cmd")) &&
 		is_empty(yyjson_mut_obj_get(config, "Entrypoint")))
 		return err_set(e, EINVAL, "no command specified");
-	return 0;
+	return health_check(yyjson_mut_obj_get(config, "Healthcheck"), e);
 }
 
 /* Docker's defaults that depend on other fields. */

@@ -6,6 +6,8 @@
 #include "lib/base/log.h"
 #include "lib/util/rmtree.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/exec.h"
+#include "runtime/engine/health.h"
 #include "runtime/engine/spec.h"
 
 #include <dirent.h>
@@ -85,6 +87,7 @@ int engine_open(struct engine *en, const struct engine_paths *paths, struct err 
 
 	*en = (struct engine){.paths = *paths, .root = -1, .started_ns = realtime_ns()};
 	pthread_mutex_init(&en->lock, NULL);
+	health_init(en);
 	events_init(&en->events);
 	r = make_dir(paths->root, 0711, e);
 	if (r == 0)
@@ -137,8 +140,7 @@ static int take_back(struct engine *en, struct container *c, struct err *e)
 	return r;
 }
 
-/* Whether init watches @id. Returns 1, 0 or -errno. */
-static int is_adopted(struct engine *en, const char *id, struct err *e)
+int engine_adopted(struct engine *en, const char *id, struct err *e)
 {
 	struct init_exit x;
 	int r;
@@ -179,12 +181,14 @@ int container_recover(struct engine *en, struct err *e)
 	for (size_t i = 0; list && list[i]; i++) {
 		struct container *c = list[i];
 		struct container_state s = container_state(en, c);
-		int adopted = r == 0 && container_runs(&s) ? is_adopted(en, c->id, e) : 0;
+		int adopted = r == 0 && container_runs(&s) ? engine_adopted(en, c->id, e) : 0;
 
 		if (adopted < 0)
 			r = adopted;
 		if (r == 0 && adopted)
 			r = take_back(en, c, e);
+		if (r == 0)
+			health_load(en, c);
 		/* The machine went down with it. */
 		if (r == 0 && !adopted &&
 			(container_runs(&s) || s.status == CONTAINER_RESTARTING)) {
@@ -195,9 +199,13 @@ int container_recover(struct engine *en, struct err *e)
 			container_set_state(en, c, &s);
 			container_oci_delete(en, c);
 		}
+		if (r == 0)
+			health_update(en, c);
 		container_put(c);
 	}
 	free(list);
+	if (r == 0)
+		r = exec_recover(en, e);
 	if (r == 0 && pthread_create(&thread, NULL, start_again, en) == 0)
 		pthread_detach(thread);
 	return r;

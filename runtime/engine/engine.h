@@ -57,15 +57,17 @@ struct container {
 	struct container_state state;
 	struct stdio *io;	  /* of this run, or of the next one */
 	uint64_t restart_wait_ms; /* before the last restart by its policy; 0: none yet */
+	struct health *health;	  /* with engine->lock; NULL: never had a healthcheck */
 	unsigned ends;		  /* how often it did: waiters tell one run from the next */
 };
 
 /* Where the engine finds what it needs; absolute paths, which outlive it. */
 struct engine_paths {
-	const char *root; /* images, containers, records */
-	const char *run;  /* what need not outlive a boot */
-	const char *oci;  /* sampan-oci */
-	const char *init; /* init's socket */
+	const char *root;	 /* images, containers, records */
+	const char *run;	 /* what need not outlive a boot */
+	const char *oci;	 /* sampan-oci */
+	const char *init;	 /* init's socket */
+	const char *docker_init; /* what HostConfig.Init puts in front of the program */
 };
 
 struct engine {
@@ -78,6 +80,9 @@ struct engine {
 	struct stdio_loop stdio;
 	pthread_mutex_t lock; /* the list of containers and their states */
 	struct container *containers;
+	struct exec *execs;
+	pthread_cond_t health_due; /* with the lock: a probe's time has changed */
+	bool health_watched;	   /* the thread of the probes' times runs */
 	int64_t started_ns;
 	char id[40]; /* of this machine's engine */
 };

@@ -2,6 +2,8 @@
 #include "lib/base/io.h"
 #include "lib/base/log.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/exec.h"
+#include "runtime/engine/health.h"
 #include "runtime/engine/limits.h"
 #include "runtime/engine/spec.h"
 
@@ -45,8 +47,7 @@ static bool was_oom_killed(const struct container *c)
 	return line && atoi(line + strlen("oom_kill ")) > 0;
 }
 
-/* As a shell counts: 128 and the signal. */
-static int exit_code(const struct init_exit *x)
+int init_exit_code(const struct init_exit *x)
 {
 	if (x->code == INIT_EXIT_LOST)
 		return 255;
@@ -83,9 +84,10 @@ static void note_end(struct engine *en, struct container *c, const struct init_e
 		stdio_unref(io);
 	}
 	container_oci_delete(en, c);
+	exec_container_ended(en, c);
 	(void)initlink_drop_fds(&en->init, c->id, NULL, &e);
 	s.pid = 0;
-	s.exit_code = exit_code(x);
+	s.exit_code = init_exit_code(x);
 	s.finished_ns = realtime_ns();
 	(void)snprintf(code, sizeof(code), "%d", s.exit_code);
 	pthread_mutex_lock(&en->lock);
@@ -99,6 +101,7 @@ static void note_end(struct engine *en, struct container *c, const struct init_e
 	/* On record: init need not tell it again. */
 	if (initlink_ack(&en->init, c->id, &e) < 0)
 		log_error("container %.12s: %s", c->id, e.msg);
+	health_update(en, c);
 	if (s.oom_killed)
 		container_tell(en, c, "oom", NULL);
 	container_tell(en, c, "die", more);
@@ -161,6 +164,10 @@ static void *run_ending(void *arg)
 	struct container_state s;
 	struct container *c;
 
+	if (exec_ended(en, &end->x)) {
+		free(end);
+		return NULL;
+	}
 	if (container_get(en, end->x.h.id, &c, &e) < 0) {
 		(void)initlink_drop_fds(&en->init, end->x.h.id, NULL, &e);
 		(void)initlink_ack(&en->init, end->x.h.id, &e);
@@ -183,24 +190,32 @@ static void *run_ending(void *arg)
 	return NULL;
 }
 
-void container_ended(struct engine *en, const struct init_exit *x)
+int engine_thread(void *(*fn)(void *), void *arg)
 {
-	struct ending *end = malloc(sizeof(*end));
 	pthread_attr_t attr;
 	pthread_t thread;
-	int r = ENOMEM;
+	int r;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attr, ENDING_STACK_BYTES);
+	r = pthread_create(&thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return -r;
+}
+
+void container_ended(struct engine *en, const struct init_exit *x)
+{
+	struct ending *end = malloc(sizeof(*end));
+	int r = -ENOMEM;
+
 	if (end) {
 		*end = (struct ending){en, *x};
-		r = pthread_create(&thread, &attr, run_ending, end);
+		r = engine_thread(run_ending, end);
 	}
-	pthread_attr_destroy(&attr);
-	if (r) {
+	if (r < 0) {
 		/* init tells it again to the next engine. */
-		log_error("the end of %.12s: %s", x->h.id, strerror(r));
+		log_error("the end of %.12s: %s", x->h.id, strerror(-r));
 		free(end);
 	}
 }

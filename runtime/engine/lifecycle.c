@@ -6,6 +6,8 @@
 #include "lib/base/time.h"
 #include "lib/util/rmtree.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/exec.h"
+#include "runtime/engine/health.h"
 #include "runtime/engine/limits.h"
 #include "runtime/engine/spec.h"
 
@@ -14,9 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 
 struct stdio *container_io(struct engine *en, struct container *c)
@@ -47,47 +47,6 @@ void container_set_state(struct engine *en, struct container *c, const struct co
 		log_error("container %.12s: %s", c->id, e.msg);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&en->lock);
-}
-
-/* The socket that the runtime sends the terminal's master to. */
-static int console_listen(
-	struct engine *en, struct container *c, char *path, size_t size, struct err *e)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(path, size, "%s/%.12s.console", en->paths.run, c->id);
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: too long for a socket", path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	(void)unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-		listen(fd, 1) < 0)
-		return err_set(e, errno, "listen on %s: %s", path, strerror(errno));
-	return TAKE_FD(fd);
-}
-
-/* The runtime has ended, so the master waits in the socket. */
-static int console_take(int listener, struct err *e)
-{
-	AUTO_CLOSE int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	char byte[64];
-	struct iovec iov = {byte, sizeof(byte)};
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct msghdr m = {.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control)};
-	int master = -1;
-
-	if (fd < 0 || recvmsg(fd, &m, MSG_CMSG_CLOEXEC) < 0 ||
-		control.header.cmsg_type != SCM_RIGHTS)
-		return err_set(e, fd < 0 ? errno : EPROTO, "no terminal came from the runtime");
-	memcpy(&master, CMSG_DATA(&control.header), sizeof(int));
-	return master;
 }
 
 int container_open_log(struct engine *en, struct container *c, struct stdio *io, struct err *e)
@@ -137,10 +96,10 @@ static int oci_create(struct engine *en, struct container *c, struct stdio *io, 
 	container_path(en, c, "", bundle, sizeof(bundle));
 	container_path(en, c, "pid", pid_file, sizeof(pid_file));
 	if (io->tty) {
-		listener = console_listen(en, c, console, sizeof(console), e);
+		listener = terminal_listen(en, c->id, console, sizeof(console), e);
 		r = listener < 0 ? listener : 0;
 	} else {
-		r = stdio_make_pipes(io, with_stdin, child, e);
+		r = stdio_make_pipes(io, (const bool[]){with_stdin, true, true}, child, e);
 	}
 	if (r == 0) {
 		const char *const args[] = {"create", "--bundle", bundle, "--pid-file", pid_file,
@@ -152,7 +111,7 @@ static int oci_create(struct engine *en, struct container *c, struct stdio *io, 
 	for (int i = 0; i < 3; i++)
 		fd_close(&child[i]);
 	if (r == 0 && io->tty) {
-		int master = console_take(listener, e);
+		int master = terminal_take(listener, e);
 
 		r = master < 0 ? master : stdio_set_terminal(io, master, e);
 	}
@@ -227,14 +186,6 @@ static int start_process(
 	return r < 0 ? r : runtime_run(en, start, NULL, e);
 }
 
-/* Docker's exit codes of a container whose program cannot be run. */
-static int failed_code(const char *why)
-{
-	if (strstr(why, "executable file not found") || strstr(why, "No such file or directory"))
-		return 127;
-	return strstr(why, "ermission denied") ? 126 : 128;
-}
-
 /* With c->op. */
 static int start_locked(struct engine *en, struct container *c, struct err *e)
 {
@@ -262,7 +213,7 @@ static int start_locked(struct engine *en, struct container *c, struct err *e)
 			(void)initlink_ack(&en->init, c->id, &ignored);
 		(void)initlink_drop_fds(&en->init, c->id, NULL, &ignored);
 		stdio_abandon(io);
-		s.exit_code = failed_code(e->msg);
+		s.exit_code = runtime_exit_code(e->msg);
 		(void)snprintf(s.error, sizeof(s.error), "%.255s", e->msg);
 		container_set_state(en, c, &s);
 	} else {
@@ -272,6 +223,7 @@ static int start_locked(struct engine *en, struct container *c, struct err *e)
 			.finished_ns = s.finished_ns,
 			.restarts = s.restarts};
 		container_set_state(en, c, &s);
+		health_start(en, c);
 		container_tell(en, c, "start", NULL);
 	}
 	stdio_unref(io);
@@ -423,6 +375,7 @@ int container_pause(struct engine *en, struct container *c, bool on, struct err 
 		if (r == 0) {
 			s.status = on ? CONTAINER_PAUSED : CONTAINER_RUNNING;
 			container_set_state(en, c, &s);
+			health_update(en, c);
 			container_tell(en, c, on ? "pause" : "unpause", NULL);
 		}
 	}
@@ -461,6 +414,8 @@ int container_remove(
 	container_set_state(en, c, &s);
 	all = openat(en->root, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rootfs_unmount(en, c);
+	health_container_removed(en, c);
+	exec_container_removed(en, c);
 	r = all < 0 ? -errno : rmtree_at(all, c->id);
 	if (r < 0)
 		r = err_set(e, -r, "remove the files of container %s: %s", c->id, strerror(-r));

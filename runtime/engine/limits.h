@@ -27,6 +27,28 @@
 #define RESTART_LONGEST_MS 60000
 #define RESTART_HEALTHY_MS 10000
 
+/* exec instances that are known, those that are done included */
+#define EXECS_MAX 2048
+
+/* milliseconds that an exec instance which is done is kept for those who ask, and twice that at
+ * most. Docker looks every five minutes, and removes what it has seen before. */
+#define EXEC_KEPT_MS 300000
+
+/* bytes of an exec instance's record: a JSON body and what it grows by when escaped */
+#define EXEC_RECORD_BYTES_MAX (8u << 20)
+
+/* health probes: bytes of output in a result, results that are kept, Docker's times in
+ * milliseconds, and failures until it is unhealthy */
+#define HEALTH_OUTPUT_BYTES 4096
+#define HEALTH_LOG 5
+#define HEALTH_INTERVAL_MS 30000
+#define HEALTH_TIMEOUT_MS 30000
+#define HEALTH_START_INTERVAL_MS 5000
+#define HEALTH_RETRIES 3
+
+/* bytes of health.json: results whose every byte is escaped */
+#define HEALTH_RECORD_BYTES_MAX (256u << 10)
+
 /* bytes of the stack on which the end of a container is dealt with */
 #define ENDING_STACK_BYTES (256u << 10)
 

@@ -14,6 +14,9 @@
 /* words of a command line */
 #define ARGS_MAX 32
 
+/* descriptors of the caller's own */
+#define RUNTIME_MORE_MAX 2
+
 /* the descriptor on which the runtime's errors go, apart from the container's own output */
 #define LOG_FD 3
 
@@ -43,7 +46,14 @@ static int failed(int log, int status, const char *what, struct err *e)
 	return r;
 }
 
-static int spawn(const struct engine *en, char **argv, const int *stdio, int log, pid_t *ret_pid)
+/* Above the numbers that the child's are made on. */
+static int lift(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 16);
+}
+
+static int spawn(const struct engine *en, char **argv, const int *stdio, const int *more,
+	size_t n_more, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -52,35 +62,68 @@ static int spawn(const struct engine *en, char **argv, const int *stdio, int log
 	posix_spawn_file_actions_init(&actions);
 	for (int i = 0; i < 3; i++)
 		posix_spawn_file_actions_adddup2(&actions, stdio ? stdio[i] : null, i);
-	posix_spawn_file_actions_adddup2(&actions, log, LOG_FD);
+	for (size_t i = 0; i < n_more; i++)
+		posix_spawn_file_actions_adddup2(&actions, more[i], LOG_FD + (int)i);
 	r = posix_spawn(ret_pid, en->paths.oci, &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	return -r;
 }
 
-int runtime_run(struct engine *en, const char *const *args, const int *stdio, struct err *e)
+int runtime_spawn(struct engine *en, const char *const *args, const int *stdio, const int *more,
+	size_t n_more, struct runtime_child *ret, struct err *e)
 {
 	static const char *const fixed[] = {
 		"sampan-oci", "--log", "/proc/self/fd/3", "--log-format", "json"};
-	AUTO_CLOSE int log_low = memfd_create("log", MFD_CLOEXEC);
-	/* Above the numbers that the child's are made on. */
-	AUTO_CLOSE int log = log_low < 0 ? -1 : fcntl(log_low, F_DUPFD_CLOEXEC, 16);
+	AUTO_CLOSE int log = memfd_create("log", MFD_CLOEXEC);
+	int fds[1 + RUNTIME_MORE_MAX] = {lift(log)};
 	char *argv[ARGS_MAX] = {NULL};
 	size_t n = 0;
-	int status = 0;
-	pid_t pid;
-	int r;
+	int r = fds[0] < 0 ? -errno : 0;
 
-	if (log < 0)
-		return err_set(e, errno, "memfd: %s", strerror(errno));
+	for (size_t i = 0; i < n_more; i++) {
+		fds[1 + i] = lift(more[i]);
+		if (fds[1 + i] < 0)
+			r = -errno;
+	}
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		memcpy(&argv[n++], &fixed[i], sizeof(char *));
 	for (size_t i = 0; args[i] && n < ARGS_MAX - 1; i++)
 		memcpy(&argv[n++], &args[i], sizeof(char *));
-	r = spawn(en, argv, stdio, log, &pid);
+	*ret = (struct runtime_child){.log = -1, .what = args[0]};
+	if (r == 0)
+		r = spawn(en, argv, stdio, fds, 1 + n_more, &ret->pid);
+	for (size_t i = 0; i <= n_more; i++)
+		fd_close(&fds[i]);
 	if (r < 0)
 		return err_set(e, -r, "run %s: %s", en->paths.oci, strerror(-r));
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+	ret->log = TAKE_FD(log);
+	return 0;
+}
+
+int runtime_finish(struct runtime_child *child, struct err *e)
+{
+	int status = 0;
+	int r = 0;
+
+	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : failed(log, status, args[0], e);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		r = failed(child->log, status, child->what, e);
+	fd_close(&child->log);
+	return r;
+}
+
+int runtime_run(struct engine *en, const char *const *args, const int *stdio, struct err *e)
+{
+	struct runtime_child child;
+	int r = runtime_spawn(en, args, stdio, NULL, 0, &child, e);
+
+	return r < 0 ? r : runtime_finish(&child, e);
+}
+
+int runtime_exit_code(const char *why)
+{
+	if (strstr(why, "executable file not found") || strstr(why, "No such file or directory"))
+		return 127;
+	return strstr(why, "ermission denied") ? 126 : 128;
 }

@@ -40,40 +40,72 @@ static void add_words(yyjson_mut_doc *doc, yyjson_mut_val *args, yyjson_val *wor
 		yyjson_mut_arr_append(args, yyjson_val_mut_copy(doc, word));
 }
 
-static bool env_has(yyjson_val *env, const char *key)
+/* The last word of @env that sets @key, with or without a value; NULL: none does. */
+static const char *env_find(yyjson_val *env, const char *key, size_t len)
 {
-	size_t len = strlen(key);
+	const char *found = NULL;
 	yyjson_val *item;
 	size_t i, n;
 
 	yyjson_arr_foreach (env, i, n, item) {
-		if (strncmp(yyjson_get_str(item), key, len) == 0 &&
-			yyjson_get_str(item)[len] == '=')
-			return true;
+		const char *word = yyjson_get_str(item);
+
+		if (strcspn(word, "=") == len && strncmp(word, key, len) == 0)
+			found = word;
 	}
-	return false;
+	return found;
 }
 
-static yyjson_mut_val *make_env(struct spec *s, const struct user *user)
+static bool env_sets(const struct spec_program *p, yyjson_val *base, const char *key)
 {
-	yyjson_val *env = yyjson_obj_get(s->config, "Env");
-	yyjson_mut_val *out = yyjson_mut_arr(s->doc);
-	char line[USERS_HOME_BYTES_MAX + 300];
+	const char *word = env_find(p->env, key, strlen(key));
+
+	if (!word)
+		word = env_find(base, key, strlen(key));
+	return word && strchr(word, '=');
+}
+
+/* The container's variables, each as the program's own list has it, if it does. A word without "="
+ * asks for a variable to be left out. */
+static void merge_env(struct spec *s, const struct spec_program *p, yyjson_mut_val *out)
+{
+	yyjson_val *base = yyjson_obj_get(s->config, "Env");
 	yyjson_val *item;
 	size_t i, n;
 
-	if (!env_has(env, "PATH"))
+	yyjson_arr_foreach (base, i, n, item) {
+		const char *word = yyjson_get_str(item);
+		const char *own = env_find(p->env, word, strcspn(word, "="));
+
+		word = own ? own : word;
+		if (strchr(word, '='))
+			yyjson_mut_arr_add_strcpy(s->doc, out, word);
+	}
+	yyjson_arr_foreach (p->env, i, n, item) {
+		const char *word = yyjson_get_str(item);
+		size_t len = strcspn(word, "=");
+
+		if (word[len] && !env_find(base, word, len) && env_find(p->env, word, len) == word)
+			yyjson_mut_arr_add_strcpy(s->doc, out, word);
+	}
+}
+
+static yyjson_mut_val *make_env(
+	struct spec *s, const struct spec_program *p, const struct user *user)
+{
+	yyjson_val *base = yyjson_obj_get(s->config, "Env");
+	yyjson_mut_val *out = yyjson_mut_arr(s->doc);
+	char line[USERS_HOME_BYTES_MAX + 300];
+
+	if (!env_sets(p, base, "PATH"))
 		yyjson_mut_arr_add_str(s->doc, out, spec_default_path);
 	(void)snprintf(line, sizeof(line), "HOSTNAME=%s", spec_str(s->config, "Hostname"));
 	yyjson_mut_arr_add_strcpy(s->doc, out, line);
 	if (s->tty)
 		yyjson_mut_arr_add_str(s->doc, out, "TERM=xterm");
-	/* A word without "=" asks for a variable to be left out. */
-	yyjson_arr_foreach (env, i, n, item)
-		if (strchr(yyjson_get_str(item), '='))
-			yyjson_mut_arr_append(out, yyjson_val_mut_copy(s->doc, item));
+	merge_env(s, p, out);
 	(void)snprintf(line, sizeof(line), "HOME=%s", user->home);
-	if (!env_has(env, "HOME"))
+	if (!env_sets(p, base, "HOME"))
 		yyjson_mut_arr_add_strcpy(s->doc, out, line);
 	return out;
 }
@@ -148,26 +180,29 @@ static yyjson_mut_val *make_caps(struct spec *s)
 	return caps;
 }
 
-static yyjson_mut_val *make_process(struct spec *s, struct err *e)
+yyjson_mut_val *spec_process(struct spec *s, const struct spec_program *p, struct err *e)
 {
 	yyjson_mut_val *process = yyjson_mut_obj(s->doc);
 	yyjson_mut_val *args = yyjson_mut_arr(s->doc);
-	const char *cwd = spec_str(s->config, "WorkingDir");
 	yyjson_mut_val *user_obj;
 	struct user user;
 
-	if (users_lookup_in(s->rootfd, spec_str(s->config, "User"), &user, e) < 0)
+	if (users_lookup_in(s->rootfd, p->user, &user, e) < 0)
 		return NULL;
 	user_obj = spec_user(s->doc, &user);
 	if (add_groups(s, user_obj, e) < 0)
 		return NULL;
-	add_words(s->doc, args, yyjson_obj_get(s->config, "Entrypoint"));
-	add_words(s->doc, args, yyjson_obj_get(s->config, "Cmd"));
+	if (p->with_init) {
+		yyjson_mut_arr_add_str(s->doc, args, SPEC_INIT_PATH);
+		yyjson_mut_arr_add_str(s->doc, args, "--");
+	}
+	for (size_t i = 0; i < 2; i++)
+		add_words(s->doc, args, p->words[i]);
 	yyjson_mut_obj_add_bool(s->doc, process, "terminal", s->tty);
 	yyjson_mut_obj_add_val(s->doc, process, "user", user_obj);
 	yyjson_mut_obj_add_val(s->doc, process, "args", args);
-	yyjson_mut_obj_add_val(s->doc, process, "env", make_env(s, &user));
-	yyjson_mut_obj_add_str(s->doc, process, "cwd", cwd[0] ? cwd : "/");
+	yyjson_mut_obj_add_val(s->doc, process, "env", make_env(s, p, &user));
+	yyjson_mut_obj_add_str(s->doc, process, "cwd", p->cwd[0] ? p->cwd : "/");
 	yyjson_mut_obj_add_val(s->doc, process, "capabilities", make_caps(s));
 	yyjson_mut_obj_add_val(s->doc, process, "rlimits", make_rlimits(s));
 	yyjson_mut_obj_add_int(s->doc, process, "oomScoreAdj", spec_int(s->host, "OomScoreAdj"));
@@ -188,7 +223,7 @@ static bool asks_for_nothing(const char *word)
 }
 
 /* --security-opt: each word is understood or refused. */
-static int read_security(struct spec *s, struct err *e)
+int spec_security(struct spec *s, struct err *e)
 {
 	yyjson_val *item;
 	size_t i, n;
@@ -297,20 +332,33 @@ static yyjson_mut_val *make_linux(struct spec *s, struct err *e)
 	return out;
 }
 
+bool spec_with_init(const struct spec *s)
+{
+	/* Where others' processes are seen it is not the first one. */
+	return yyjson_get_bool(yyjson_obj_get(s->host, "Init")) && !spec_str(s->host, "PidMode")[0];
+}
+
 static int fill(struct spec *s, struct err *e)
 {
 	yyjson_mut_val *top = yyjson_mut_obj(s->doc);
 	yyjson_mut_val *root = yyjson_mut_obj(s->doc);
+	const struct spec_program program = {
+		.words = {yyjson_obj_get(s->config, "Entrypoint"),
+			yyjson_obj_get(s->config, "Cmd")},
+		.user = spec_str(s->config, "User"),
+		.cwd = spec_str(s->config, "WorkingDir"),
+		.with_init = spec_with_init(s),
+	};
 	yyjson_mut_val *process, *mounts, *linux_obj;
 	char rootfs[4096];
-	int r = read_security(s, e);
+	int r = spec_security(s, e);
 
 	if (r == 0)
 		r = spec_caps(s, e);
 	if (r < 0)
 		return r;
 	yyjson_mut_doc_set_root(s->doc, top);
-	process = make_process(s, e);
+	process = spec_process(s, &program, e);
 	mounts = process ? spec_mount_list(s, e) : NULL;
 	linux_obj = mounts ? make_linux(s, e) : NULL;
 	if (!linux_obj)

@@ -22,12 +22,33 @@ struct spec {
 	yyjson_mut_val *devices; /* linux.devices; NULL: none */
 };
 
+/* where the init of HostConfig.Init is seen in a container; Docker's path */
+#define SPEC_INIT_PATH "/sbin/docker-init"
+
+/* A program as it is to be run: the container's own, or one beside it. */
+struct spec_program {
+	yyjson_val *words[2]; /* in one row; NULL: none */
+	yyjson_val *env;      /* over the container's; NULL: none */
+	const char *user, *cwd;
+	bool with_init;
+};
+
 /* A field of an object, "" and 0 when it is not there. */
 const char *spec_str(yyjson_val *obj, const char *key);
 int64_t spec_int(yyjson_val *obj, const char *key);
 
 /* Fill s->caps from CapAdd, CapDrop and Privileged. */
 int spec_caps(struct spec *s, struct err *e);
+
+/* Whether HostConfig.Init holds for it. */
+bool spec_with_init(const struct spec *s);
+
+/* --security-opt: each word is understood or refused. */
+int spec_security(struct spec *s, struct err *e);
+
+/* The process of config.json; s->rootfd, the security options and s->caps are there. NULL with @e.
+ */
+yyjson_mut_val *spec_process(struct spec *s, const struct spec_program *p, struct err *e);
 
 /* linux.namespaces by the modes of the host config. NULL with @e filled. */
 yyjson_mut_val *spec_namespaces(struct spec *s, struct err *e);

@@ -302,6 +302,18 @@ static yyjson_mut_val *default_mounts(struct spec *s)
 	return out;
 }
 
+/* HostConfig.Init: the program's parent comes from the host, where Docker has it. */
+static int add_init(struct spec *s, yyjson_mut_val *out, struct err *e)
+{
+	static const char *const options[] = {"bind", "ro", NULL};
+	const char *path = s->en->paths.docker_init;
+
+	if (access(path, X_OK) < 0)
+		return err_set(e, errno, "HostConfig.Init: %s: %s", path, strerror(errno));
+	(void)add_mount(s, out, "bind", path, SPEC_INIT_PATH, options);
+	return 0;
+}
+
 yyjson_mut_val *spec_mount_list(struct spec *s, struct err *e)
 {
 	yyjson_val *tmpfs = yyjson_obj_get(s->host, "Tmpfs");
@@ -310,6 +322,8 @@ yyjson_mut_val *spec_mount_list(struct spec *s, struct err *e)
 	size_t i, n;
 	int r = add_etc_files(s, out, e);
 
+	if (r == 0 && spec_with_init(s))
+		r = add_init(s, out, e);
 	yyjson_arr_foreach (yyjson_obj_get(s->host, "Binds"), i, n, item)
 		if (r == 0)
 			r = add_bind(s, out, yyjson_get_str(item), e);

@@ -6,7 +6,6 @@
 #include "runtime/engine/limits.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -66,31 +65,37 @@ void stdio_unref(struct stdio *io)
 		give_back(io, 1);
 }
 
-int stdio_make_pipes(struct stdio *io, bool with_stdin, int ret_child[static 3], struct err *e)
+/* One of the program's descriptors: a pipe's end, with ours in @ret_own, or /dev/null. */
+static int make_pipe(int which, bool wanted, int *ret_own)
 {
 	int p[2];
 
+	if (!wanted)
+		return open("/dev/null", (which ? O_WRONLY : O_RDONLY) | O_CLOEXEC);
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -1;
+	*ret_own = which ? p[0] : p[1];
+	/* Each end has this flag to itself. */
+	(void)fd_set_nonblock(*ret_own, 1);
+	return which ? p[1] : p[0];
+}
+
+int stdio_make_pipes(
+	struct stdio *io, const bool wanted[static 3], int ret_child[static 3], struct err *e)
+{
+	int *own[3] = {&io->in, &io->out[LOG_STDOUT].fd, &io->out[LOG_STDERR].fd};
+
 	for (int i = 0; i < 3; i++)
 		ret_child[i] = -1;
-	if (with_stdin && pipe2(p, O_CLOEXEC) == 0) {
-		ret_child[0] = p[0];
-		io->in = p[1];
-	} else if (!with_stdin) {
-		ret_child[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	}
-	for (int i = 0; i < LOG_STREAMS && ret_child[i] >= 0; i++) {
-		if (pipe2(p, O_CLOEXEC) < 0)
-			break;
-		io->out[i].fd = p[0];
-		ret_child[i + 1] = p[1];
-		(void)fd_set_nonblock(p[0], 1);
-	}
-	if (ret_child[2] < 0) {
-		int saved = errno;
+	for (int i = 0; i < 3; i++) {
+		ret_child[i] = make_pipe(i, wanted[i], own[i]);
+		if (ret_child[i] < 0) {
+			int saved = errno;
 
-		for (int i = 0; i < 3; i++)
-			fd_close(&ret_child[i]);
-		return err_set(e, saved, "make pipes: %s", strerror(saved));
+			for (int k = 0; k < i; k++)
+				fd_close(&ret_child[k]);
+			return err_set(e, saved, "make pipes: %s", strerror(saved));
+		}
 	}
 	return 0;
 }
@@ -112,45 +117,26 @@ static void wake(struct attach *a)
 	(void)!write(a->event, &one, sizeof(one));
 }
 
-/* With the lock, so that no output is looked at before it is noted who owns it. */
-static int watch(struct stdio_stream *stream)
-{
-	struct stdio *io = stream->io;
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = stream};
-
-	if (epoll_ctl(io->loop->epoll, EPOLL_CTL_ADD, stream->fd, &ev) < 0)
-		return -errno;
-	stdio_ref(io);
-	stream->watched = true;
-	return 0;
-}
-
-int stdio_start(struct stdio *io, struct err *e)
-{
-	int r = 0;
-
-	pthread_mutex_lock(&io->lock);
-	io->open = true;
-	for (struct attach *a = io->attached; a; a = a->next)
-		wake(a);
-	for (int i = 0; i < LOG_STREAMS && r == 0; i++)
-		if (io->out[i].fd >= 0)
-			r = watch(&io->out[i]);
-	pthread_mutex_unlock(&io->lock);
-	return r < 0 ? err_set(e, -r, "watch output: %s", strerror(-r)) : 0;
-}
-
-/* With the lock: have @a get @len bytes of @stream. */
-static void hand_on(struct attach *a, enum log_stream stream, const char *bytes, size_t len)
+static int add_head(struct buf *b, enum log_stream stream, size_t len)
 {
 	const unsigned char head[FRAME_BYTES] = {(unsigned char)(stream + 1), 0, 0, 0,
 		(unsigned char)(len >> 24), (unsigned char)(len >> 16), (unsigned char)(len >> 8),
 		(unsigned char)len};
 
+	return buf_add(b, head, sizeof(head));
+}
+
+/* With the lock: have @a get @len bytes of @stream. */
+static void hand_on(struct attach *a, enum log_stream stream, const char *bytes, size_t len)
+{
 	if (!a->streams[stream])
 		return;
+	if (a->keep && a->queue.len + len > a->keep) {
+		a->cut = true;
+		len = a->keep - a->queue.len;
+	}
 	/* Without memory this client misses something; the container must not suffer. */
-	if (!a->io->tty && buf_add(&a->queue, head, sizeof(head)) < 0)
+	if (a->framed && add_head(&a->queue, stream, len) < 0)
 		return;
 	(void)buf_add(&a->queue, bytes, len);
 	wake(a);
@@ -179,13 +165,42 @@ static void set_paused(struct stdio *io, bool paused)
 }
 
 /* With the lock: nothing will follow. */
-static void end_all(struct stdio *io)
+static void end_all(struct stdio *io, bool held)
 {
 	io->ended = true;
-	for (struct attach *a = io->attached; a; a = a->next) {
-		a->ended = true;
+	io->over |= !held;
+	for (struct attach *a = io->attached; a && io->over; a = a->next)
 		wake(a);
-	}
+}
+
+/* With the lock, so that no output is looked at before it is noted who owns it. */
+static int watch(struct stdio_stream *stream)
+{
+	struct stdio *io = stream->io;
+	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = stream};
+
+	if (epoll_ctl(io->loop->epoll, EPOLL_CTL_ADD, stream->fd, &ev) < 0)
+		return -errno;
+	stdio_ref(io);
+	stream->watched = true;
+	return 0;
+}
+
+int stdio_start(struct stdio *io, struct err *e)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&io->lock);
+	io->open = true;
+	for (struct attach *a = io->attached; a; a = a->next)
+		wake(a);
+	for (int i = 0; i < LOG_STREAMS && r == 0; i++)
+		if (io->out[i].fd >= 0)
+			r = watch(&io->out[i]);
+	if (io->out[LOG_STDOUT].fd < 0 && io->out[LOG_STDERR].fd < 0)
+		end_all(io, io->held);
+	pthread_mutex_unlock(&io->lock);
+	return r < 0 ? err_set(e, -r, "watch output: %s", strerror(-r)) : 0;
 }
 
 /* With the lock: the stream is through. */
@@ -197,7 +212,7 @@ static void end_stream(struct stdio_stream *s)
 	fd_close(&s->fd);
 	(void)logfile_flush(&io->log, s->which);
 	if (io->out[LOG_STDOUT].fd < 0 && io->out[LOG_STDERR].fd < 0)
-		end_all(io);
+		end_all(io, io->held);
 	pthread_cond_broadcast(&io->changed);
 }
 
@@ -311,7 +326,7 @@ void stdio_abandon(struct stdio *io)
 	}
 	fd_close(&io->in);
 	/* Also of a program that never ran: who attached waits for the end. */
-	end_all(io);
+	end_all(io, false);
 	pthread_cond_broadcast(&io->changed);
 	pthread_mutex_unlock(&io->lock);
 	if (!owed)
@@ -323,34 +338,27 @@ void stdio_abandon(struct stdio *io)
 	pthread_mutex_unlock(&io->loop->lock);
 }
 
-int stdio_write(struct stdio *io, const void *bytes, size_t len)
+ssize_t stdio_write(struct stdio *io, const void *bytes, size_t len)
 {
-	const char *at = bytes;
-	AUTO_CLOSE int fd = -1;
+	ssize_t n;
 
-	/* A descriptor of its own: the other may be closed while this one waits. */
+	pthread_mutex_lock(&io->lock);
+	n = io->in < 0 ? -EPIPE : write(io->in, bytes, len);
+	if (n < 0 && io->in >= 0)
+		n = errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	pthread_mutex_unlock(&io->lock);
+	return n;
+}
+
+int stdio_input(struct stdio *io)
+{
+	int fd;
+
+	/* One of its own: the other may be closed while this one is waited for. */
 	pthread_mutex_lock(&io->lock);
 	fd = io->in < 0 ? -1 : fcntl(io->in, F_DUPFD_CLOEXEC, 3);
 	pthread_mutex_unlock(&io->lock);
-	if (fd < 0)
-		return -EPIPE;
-	while (len) {
-		ssize_t n = write(fd, at, len);
-
-		if (n >= 0) {
-			at += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			struct pollfd p = {.fd = fd, .events = POLLOUT};
-
-			(void)poll(&p, 1, -1);
-			if (p.revents & (POLLERR | POLLHUP))
-				return -EPIPE;
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
+	return fd;
 }
 
 void stdio_close_stdin(struct stdio *io)
@@ -375,7 +383,7 @@ int stdio_resize(struct stdio *io, unsigned rows, unsigned columns)
 
 int attach_begin(struct attach *a, struct stdio *io, bool out, bool err)
 {
-	*a = (struct attach){.io = io, .streams = {out, err}};
+	*a = (struct attach){.io = io, .streams = {out, err}, .framed = !io->tty};
 	a->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (a->event < 0)
 		return -errno;
@@ -383,8 +391,7 @@ int attach_begin(struct attach *a, struct stdio *io, bool out, bool err)
 	pthread_mutex_lock(&io->lock);
 	a->next = io->attached;
 	io->attached = a;
-	a->ended = io->ended;
-	if (a->ended)
+	if (io->over)
 		wake(a);
 	pthread_mutex_unlock(&io->lock);
 	return 0;
@@ -429,7 +436,7 @@ bool attach_take(struct attach *a, struct buf *ret)
 	(void)!read(a->event, &count, sizeof(count));
 	*ret = a->queue;
 	a->queue = (struct buf){0};
-	ended = a->ended;
+	ended = io->over;
 	if (!anyone_behind(io))
 		set_paused(io, false);
 	pthread_mutex_unlock(&io->lock);

@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 struct stdio;
 
@@ -34,9 +35,11 @@ struct attach {
 	struct attach *next;
 	struct stdio *io;
 	bool streams[LOG_STREAMS]; /* wanted */
-	struct buf queue;	   /* framed, unless it is a terminal's; under io->lock */
+	bool framed;		   /* with a header before each piece; else as it comes */
+	size_t keep;		   /* bytes, then the rest is dropped; 0: all is kept */
+	bool cut;		   /* something was dropped */
+	struct buf queue;	   /* under io->lock */
 	int event;		   /* readable when there is something in the queue, or the end */
-	bool ended;
 };
 
 struct stdio {
@@ -49,7 +52,9 @@ struct stdio {
 	bool tty;
 	bool started; /* it belongs to a program, or to one that could not be started */
 	bool open;    /* the program's descriptors are there */
-	int in;	      /* written to by clients; the terminal's master when tty; -1: closed */
+	bool held; /* clients hear of the end by stdio_abandon, when the exit code is on record */
+	bool over; /* clients were told of it */
+	int in;	   /* written to by clients; the terminal's master when tty; -1: closed */
 	struct stdio_stream out[LOG_STREAMS];
 	struct attach *attached;
 	struct logfile log;
@@ -67,10 +72,11 @@ void stdio_unref(struct stdio *io);
 
 /*
  * Make the pipes.
- * @with_stdin: else the program reads from /dev/null
+ * @wanted: which of 0 to 2 are pipes; the others are /dev/null
  * @ret_child: descriptors 0 to 2 for the program, owned by the caller
  */
-int stdio_make_pipes(struct stdio *io, bool with_stdin, int ret_child[static 3], struct err *e);
+int stdio_make_pipes(
+	struct stdio *io, const bool wanted[static 3], int ret_child[static 3], struct err *e);
 
 /* Take over the master of the program's terminal. */
 int stdio_set_terminal(struct stdio *io, int master, struct err *e);
@@ -84,8 +90,12 @@ void stdio_wait_end(struct stdio *io, uint64_t ms);
 /* Let what is left be: the program is gone, something else may hold the pipes. */
 void stdio_abandon(struct stdio *io);
 
-/* Write to the program's input; blocks while it does not read. Returns 0 or -errno. */
-int stdio_write(struct stdio *io, const void *bytes, size_t len);
+/* Write to the program's input what fits without waiting. Returns bytes, 0 while it is full;
+ * -EPIPE when nobody will read it. */
+ssize_t stdio_write(struct stdio *io, const void *bytes, size_t len);
+
+/* A descriptor to wait for room in the program's input, owned by the caller; -1: closed. */
+int stdio_input(struct stdio *io);
 void stdio_close_stdin(struct stdio *io);
 
 /* Have a terminal change its size. */
