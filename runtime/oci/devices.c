@@ -189,6 +189,38 @@ static bool dev_is_bound(const struct config *c)
 	return false;
 }
 
+static bool is_null(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+/* Standard descriptors that are the caller's /dev/null become the container's: what a mount of the
+ * host's holds would tie it to the host, and could not be checkpointed. */
+static int reopen_null(const struct container *c, int dev)
+{
+	AUTO_CLOSE int place = -1;
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++) {
+		AUTO_CLOSE int own = -1;
+		char link[32];
+
+		if (fstat(fd, &st) < 0 || !is_null(&st))
+			continue;
+		if (place < 0)
+			place = openat(dev, "null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
+		if (place < 0 || fstat(place, &st) < 0)
+			return -errno;
+		if (!is_null(&st))
+			return -ENODEV;
+		snprintf(link, sizeof(link), "self/fd/%d", place);
+		own = openat(c->host_proc, link, (fcntl(fd, F_GETFL) & O_ACCMODE) | O_CLOEXEC);
+		if (own < 0 || dup2(own, fd) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err *e)
 {
 	AUTO_CLOSE int dev = -1;
@@ -200,6 +232,11 @@ int rootfs_make_devices(const struct container *c, struct rootfs *r, struct err 
 	if (dev < 0)
 		return err_set(e, -dev, "/dev: %s", strerror(-dev));
 	n = make_defaults(c, dev, e);
+	if (n >= 0) {
+		n = reopen_null(c, dev);
+		if (n < 0)
+			err_set(e, -n, "/dev/null: open it anew: %s", strerror(-n));
+	}
 	for (size_t i = 0; n >= 0 && i < c->config->n_devices; i++)
 		n = make_configured(c, r, i, e);
 	return n;
