@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # What the run.sh of every QEMU board has in common: its options, and the arguments that do not
 # depend on the board. Sourced; needs $board_arch (x86_64 or arm64) and $kernel_file (the name of
-# the direct-boot kernel below out/<arch>/) set before.
+# the direct-boot kernel below out/<arch>/) set before; $board_words, for the kernel's command line of a
+# direct boot, may be.
 #
 # Sets for run.sh:
 #   $accel $cpu       what to run on: kvm and the host's processor, or TCG and everything it knows
@@ -108,7 +109,7 @@ qemu_options() {
 	local firmware='' serial=stdio console_log='' qmp='' net=user,id=net file id n=0
 	local -a initrds=() disk_files=()
 
-	memory=256 cpus=1 words=() ssh_key='' accel='' dry_run='' uefi_vars='' kernel=$out_dir/$kernel_file
+	memory=256 cpus=1 words=(${board_words:+"$board_words"}) ssh_key='' accel='' dry_run='' uefi_vars='' kernel=$out_dir/$kernel_file
 	case $board_arch in
 	x86_64) console_device=ttyS0 ;;
 	arm64) console_device=ttyAMA0 ;;

@@ -11,7 +11,7 @@ arch=${ARCH:-x86_64}
 declare -A packages=(
 	[build]="build-essential bc bison bsdextrautils gperf flex libelf-dev libssl-dev cpio rsync zstd xz-utils bzip2 ccache
 		patch pkgconf python3 curl ca-certificates debian-archive-keyring
-		fakeroot erofs-utils libarchive-dev libmbedtls-dev"
+		fakeroot erofs-utils libarchive-dev libmbedtls-dev tcl"
 	[check]="clang clang-tidy clang-format libclang-rt-dev shellcheck libcmocka-dev libseccomp-dev
 		libarchive-dev libmbedtls-dev libsqlite3-dev libhttp-parser-dev python3-pytest python3-jsonschema gpg gpg-agent
 		busybox-static procps strace uidmap umoci skopeo mtools dosfstools fdisk grub-common"

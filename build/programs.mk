@@ -2,11 +2,13 @@
 
 MUSL := $(if $(filter arm64,$(ARCH)),aarch64,x86_64)-linux-musl
 TARGET_CC := $(OUT)/pkg/musl/bin/$(MUSL)-gcc
+# the recipes whose include/ and lib/ our programs are built with
+TARGET_LIBS := libseccomp http-parser zlib libzstd libarchive mbedtls curl sqlite3
 TARGET_FLAGS := $(CFLAGS_PRODUCT) $(if $(filter arm64,$(ARCH)),-mbranch-protection=standard) \
-	-isystem $(OUT)/pkg/libseccomp/include
-TARGET_LINK := $(TARGET_CC) $(TARGET_FLAGS) $(LDFLAGS_PRODUCT) -s -L$(OUT)/pkg/libseccomp/lib
-# what the C library and compiler are; the file changes when they do
-TARGET_KEYS := $(OUT)/keys/musl $(OUT)/keys/libseccomp
+	$(TARGET_LIBS:%=-isystem $(OUT)/pkg/%/include)
+TARGET_LINK := $(TARGET_CC) $(TARGET_FLAGS) $(LDFLAGS_PRODUCT) -s $(TARGET_LIBS:%=-L$(OUT)/pkg/%/lib)
+# what the C library and compiler are; a file changes when they do
+TARGET_KEYS := $(OUT)/keys/musl $(TARGET_LIBS:%=$(OUT)/keys/%)
 
 $(TARGET_KEYS):
 	$(Q)build/steps.py $(@F)
@@ -18,6 +20,8 @@ $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
 # It is seen in containers of whatever C library, and is not relocated: a few kB in all.
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampand,runtime/api,$(TARGET_LINK),\
+	$(call ldlibs_of,runtime/api) -lzstd -lz))
 
 $(eval $(call variant,host/obj,gcc $(CFLAGS_PRODUCT),ar))
 $(eval $(call program,host/obj,out/host/sampan-image,runtime/image,gcc $(CFLAGS_PRODUCT) \

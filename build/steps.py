@@ -40,7 +40,11 @@ AT_ONCE = 2  # steps; each of them uses all cores where it can
 
 # name: (needs, command, file without which there is nothing to do)
 COMMANDS = {
-    "programs": (["musl", "libseccomp"], f"make -j{os.cpu_count()} programs", "Makefile"),
+    "programs": (
+        "musl libseccomp http-parser zlib libzstd libarchive mbedtls curl sqlite3".split(),
+        f"make -j{os.cpu_count()} programs",
+        "Makefile",
+    ),
     "initramfs": (
         ["programs", "busybox", "e2fsprogs", "dropbear"],
         f"make out/{ARCH}/initramfs.cpio.zst",

@@ -34,13 +34,13 @@ def _layer(busybox, applets, files):
     return out.getvalue()
 
 
-def docker_archive(busybox, applets, programs):
+def docker_archive(busybox, applets, programs, architecture="amd64"):
     """The archive's bytes. programs: {path in the image: bytes}, executable files beside BusyBox."""
     files = {name: (text.encode(), 0o644) for name, text in FILES.items()}
     files.update({name: (data, 0o755) for name, data in programs.items()})
     layer = _layer(busybox, applets, files)
     config = {
-        "architecture": "amd64",
+        "architecture": architecture,
         "os": "linux",
         "config": {"Env": ["PATH=/bin"], "Cmd": ["/bin/sh"]},
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer).hexdigest()]},

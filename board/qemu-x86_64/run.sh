@@ -5,6 +5,8 @@ set -euo pipefail
 board_arch=x86_64 kernel_file=kernel
 . "$(dirname "$0")/../qemu.sh"
 
+# a host that is too busy to bring the timer's first interrupts in time is not a broken IO-APIC
+board_words=no_timer_check
 qemu_options "$@"
 
 # 0 is taken by a direct boot

@@ -255,7 +255,7 @@ static void add_tmpfs(struct spec *s, yyjson_mut_val *out, const char *target, c
 	static const char *const always[] = {"nosuid", "nodev", "noexec", NULL};
 	yyjson_mut_val *words = add_mount(s, out, "tmpfs", "tmpfs", target, always);
 
-	while (*given) {
+	while (given && *given) {
 		size_t len = strcspn(given, ",");
 
 		if (len)

@@ -1,0 +1,172 @@
+"""The stock docker client drives a booted machine over ssh: nothing on it listens but sshd."""
+
+import json
+import re
+
+import pytest
+
+import image
+from dockercli import Docker
+from guest import MACHINES
+
+APPLETS = "cat chmod dd echo false kill ls mkdir mount printenv ps rm sh sleep stat touch true".split()
+SAMPAND = "/sys/fs/cgroup/services/sampand"
+
+
+def archive(arch):
+    busybox = MACHINES[arch].out / "pkg/busybox/bin/busybox"
+    architecture = {"q35": "amd64", "arm64": "arm64"}[arch]
+    return image.docker_archive(busybox.read_bytes(), APPLETS, {}, architecture)
+
+
+def connect(guest, directory):
+    docker = Docker(guest, directory)
+    assert "Loaded image: bb:latest" in docker("load", stdin=archive(guest.machine.name), timeout=180).ok()
+    return docker
+
+
+@pytest.fixture(scope="module")
+def _clients():
+    made = {}
+    yield made
+    for docker in made.values():
+        docker.close()
+
+
+@pytest.fixture
+def docker(q35, _clients, tmp_path_factory):
+    """A client of the shared machine, which has the image bb and no containers."""
+    if _clients.get(q35) is None:
+        _clients[q35] = connect(q35, tmp_path_factory.mktemp("docker"))
+    client = _clients[q35]
+    yield client
+    for container in client("ps", "-aq").ok().split():
+        client("rm", "-f", container).ok()
+
+
+def run(docker, *words):
+    return docker("run", "--network", "none", *words)
+
+
+def test_version_tells_the_engine_and_the_machine(docker):
+    told = json.loads(docker("version", "-f", "{{json .Server}}").ok())
+    assert (told["Platform"]["Name"], told["ApiVersion"], told["MinAPIVersion"]) == ("Sampan", "1.51", "1.24")
+    assert told["KernelVersion"].startswith("6.12.")
+    info = json.loads(docker("info", "-f", "{{json .}}").ok())
+    assert (info["CgroupVersion"], info["CgroupDriver"], info["OperatingSystem"]) == ("2", "cgroupfs", "Sampan")
+    assert info["NCPU"] == 1 and 200e6 < info["MemTotal"] < 256 * 2**20
+
+
+def test_run_tells_output_and_exit_status(docker):
+    assert run(docker, "--rm", "bb", "echo", "hi").ok() == "hi"
+    assert run(docker, "--rm", "bb", "sh", "-c", "exit 7").status == 7
+    assert docker("run", "--rm", "-i", "--network", "none", "bb", "cat", stdin=b"through\n").ok() == "through"
+    assert docker("ps", "-aq").ok() == ""
+
+
+def test_limits_are_the_kernels(docker):
+    limits = ["-m", "32m", "--memory-swap", "32m", "--pids-limit", "20", "--cpus", "0.5", "--cpu-shares", "512"]
+    files = [f"/sys/fs/cgroup/{name}" for name in ("memory.max", "memory.swap.max", "pids.max", "cpu.max", "cpu.weight")]
+    told = run(docker, "--rm", *limits, "bb", "cat", *files).ok().splitlines()
+    assert told == ["33554432", "0", "20", "50000 100000", "20"]
+
+
+def test_a_container_out_of_memory_is_killed_and_said_so(docker):
+    done = run(docker, "--name", "greedy", "-m", "16m", "--memory-swap", "16m", "bb",
+               "sh", "-c", "mount; dd if=/dev/zero of=/dev/shm/x bs=1048576 count=40")  # fmt: skip
+    assert done.status == 137
+    state = json.loads(docker("inspect", "-f", "{{json .State}}", "greedy").ok())
+    assert (state["OOMKilled"], state["ExitCode"], state["Status"]) == (True, 137, "exited")
+
+
+def test_what_a_container_may_not_do(docker):
+    status = run(docker, "--rm", "bb", "cat", "/proc/self/status").ok()
+    assert re.search(r"CapEff:\s+00000000a80425fb", status)
+    assert re.search(r"Seccomp:\s+2", status)
+    assert run(docker, "--rm", "bb", "mount", "-t", "tmpfs", "none", "/mnt").status != 0
+    assert run(docker, "--rm", "bb", "sh", "-c", "echo 1 >/proc/sys/kernel/panic").status != 0
+    assert run(docker, "--rm", "--read-only", "bb", "touch", "/x").status != 0
+    assert run(docker, "--rm", "-u", "1000:63", "bb", "sh", "-c", "stat -L -c %u:%g /proc/self").ok() == "1000:63"
+
+
+def test_ps_logs_stop_and_start(docker):
+    run(docker, "-d", "--name", "loop", "bb", "sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 1; done").ok()
+    assert re.search(r"Up .*\bloop$", docker("ps").ok())
+    assert docker("stop", "-t", "20", "loop").ok() == "loop"
+    assert docker("wait", "loop").ok() == "3"
+    assert docker("logs", "loop").ok().splitlines() == ["up", "bye"]
+    docker("start", "loop").ok()
+    assert docker("inspect", "-f", "{{.State.Status}}", "loop").ok() == "running"
+    docker("rm", "-f", "loop").ok()
+
+
+def test_paused_is_frozen(q35, docker):
+    name = run(docker, "-d", "bb", "sleep", "1000").ok()
+    docker("pause", name).ok()
+    assert "frozen 1" in q35.ssh(f"cat /sys/fs/cgroup/containers/{name}/cgroup.events").ok()
+    docker("unpause", name).ok()
+    assert "frozen 0" in q35.ssh(f"cat /sys/fs/cgroup/containers/{name}/cgroup.events").ok()
+
+
+def test_a_killed_engine_is_back_and_no_container_noticed(q35, docker):
+    name = run(docker, "-d", "bb", "sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 1; done").ok()
+    pid = docker("inspect", "-f", "{{.State.Pid}}", name).ok()
+    since = q35.mark()
+    q35.ssh("kill -9 $(cat /sys/fs/cgroup/services/sampand/cgroup.procs)").ok()
+    q35.wait_for("sampand: ready", since=since)
+    assert docker("inspect", "-f", "{{.State.Pid}}", name).ok() == pid
+    docker("stop", "-t", "0", name).ok()
+    numbers = [int(line) for line in docker("logs", name).ok().splitlines()]
+    assert numbers == list(range(len(numbers))) and len(numbers) > 1
+
+
+def test_an_engine_at_rest_is_small(q35, docker):
+    """Its own memory, without the pages of files that it read; the goal is 6 MB with init."""
+    docker("ps").ok()
+    stat = q35.ssh(f"cat {SAMPAND}/memory.stat").ok()
+    anonymous, kernel = (int(re.search(rf"^{name} (\d+)", stat, re.M)[1]) for name in ("anon", "kernel"))
+    assert anonymous + kernel < 4 * 2**20, stat
+
+
+def test_nothing_is_left_of_a_removed_container(q35, docker):
+    def traces():
+        return q35.ssh(
+            "ls /sys/fs/cgroup/containers /var/lib/sampan/containers /run/sampan; cat /proc/mounts; "
+            "ls -l /proc/$(cat /sys/fs/cgroup/services/sampand/cgroup.procs)/fd | grep -v socket:"
+        ).ok()
+
+    before = traces()
+    for _ in range(3):
+        run(docker, "--rm", "bb", "true").ok()
+        run(docker, "-d", "--name", "gone", "bb", "sleep", "1000").ok()
+        docker("rm", "-f", "gone").ok()
+    assert traces() == before
+
+
+def test_a_restart_policy_outlives_a_reboot(boot, tmp_path):
+    disk = tmp_path / "data.raw"
+    with open(disk, "wb") as file:
+        file.truncate(512 * 2**20)
+    guest = boot("q35", disks=[disk], append="sampan.data=/dev/vda").boot()
+    docker = connect(guest, tmp_path / "docker")
+    try:
+        run(docker, "-d", "--name", "always", "--restart", "always", "bb", "sh", "-c", "echo up; sleep 1000").ok()
+        run(docker, "-d", "--name", "once", "bb", "sleep", "1000").ok()
+        docker.close()
+        since = guest.mark()
+        guest.ssh("sampan reboot")
+        guest.boot(since=since)
+        assert docker("inspect", "-f", "{{.State.Status}}", "always").ok() == "running"
+        assert docker("logs", "always").ok().splitlines() == ["up", "up"]
+        assert docker("inspect", "-f", "{{.State.Status}}", "once").ok() == "exited"
+    finally:
+        docker.close()
+
+
+def test_the_engine_on_arm64(arm64, tmp_path):
+    docker = connect(arm64, tmp_path / "docker")
+    try:
+        assert run(docker, "--rm", "bb", "echo", "hi").ok() == "hi"
+        assert run(docker, "--rm", "-m", "32m", "bb", "cat", "/sys/fs/cgroup/memory.max").ok() == "33554432"
+    finally:
+        docker.close()
