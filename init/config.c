@@ -127,10 +127,9 @@ static int set_signal(struct service_config *c, struct value v, size_t offset)
 	};
 	uint64_t number;
 
-	(void)offset;
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		if (value_is(v, signals[i].name)) {
-			c->stop_signal = signals[i].number;
+			*(int *)field(c, offset) = signals[i].number;
 			return 0;
 		}
 	}
@@ -138,7 +137,7 @@ static int set_signal(struct service_config *c, struct value v, size_t offset)
 	 */
 	if (num_parse_u64(v.s, v.len, 64, &number) < 0 || number == 0)
 		return -EINVAL;
-	c->stop_signal = (int)number;
+	*(int *)field(c, offset) = (int)number;
 	return 0;
 }
 
@@ -255,7 +254,8 @@ static const struct key keys[] = {
 	{"healthy-after", "a time like 10s", set_ms, AT(healthy_ms)},
 	{"ready", "fd", set_ready, 0},
 	{"ready-timeout", "a time like 60s", set_ms, AT(ready_timeout_ms)},
-	{"stop-signal", "a signal like TERM, or its number", set_signal, 0},
+	{"stop-signal", "a signal like TERM, or its number", set_signal, AT(stop_signal)},
+	{"shutdown-signal", "a signal like TERM, or its number", set_signal, AT(shutdown_signal)},
 	{"stop-timeout", "a time like 10s", set_ms, AT(stop_timeout_ms)},
 	{"oom-score-adj", "a number from -1000 to 1000", set_oom, 0},
 	{"console", "yes or no", set_bool, AT(console)},
@@ -419,6 +419,8 @@ int config_parse(
 	/* an interactive shell ignores SIGTERM; that its terminal goes away it understands */
 	if (c.stop_signal == 0)
 		c.stop_signal = c.tty_console ? SIGHUP : SIGTERM;
+	if (c.shutdown_signal == 0)
+		c.shutdown_signal = c.stop_signal;
 	*ret = c;
 	return 0;
 }

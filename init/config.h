@@ -37,6 +37,7 @@ struct service_config {
 	bool console;	  /* log lines are shown there */
 	bool tty_console; /* it owns the console */
 	int stop_signal;
+	int shutdown_signal; /* in place of it when the machine goes down */
 	int oom_score_adj;
 	uint64_t stop_timeout_ms;
 	uint64_t ready_timeout_ms;

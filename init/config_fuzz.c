@@ -25,8 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		args += c.args[i] == '\0';
 	if (args != c.argc || c.args_len > sizeof(c.args) || (c.argc > 0 && c.args[0] != '/'))
 		abort();
-	if (c.stop_signal < 1 || c.stop_signal > 64 || c.backoff_min_ms == 0 ||
-		c.backoff_min_ms > c.backoff_max_ms)
+	if (c.stop_signal < 1 || c.stop_signal > 64 || c.shutdown_signal < 1 ||
+		c.backoff_min_ms == 0 || c.backoff_min_ms > c.backoff_max_ms)
 		abort();
 	for (unsigned i = 0; i < c.after_count; i++)
 		if (!config_name_ok(c.after[i], strlen(c.after[i])))

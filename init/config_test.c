@@ -37,6 +37,7 @@ static void test_every_key_is_read(void **state)
 			       "ready=fd\n"
 			       "ready-timeout=500ms\n"
 			       "stop-signal=QUIT\n"
+			       "shutdown-signal=PWR\n"
 			       "stop-timeout=0ms\n"
 			       "oom-score-adj=-1000\n"
 			       "console=yes\n"
@@ -56,6 +57,7 @@ static void test_every_key_is_read(void **state)
 	assert_true(c.ready_fd);
 	assert_int_equal(c.ready_timeout_ms, 500);
 	assert_int_equal(c.stop_signal, SIGQUIT);
+	assert_int_equal(c.shutdown_signal, SIGPWR);
 	assert_int_equal(c.stop_timeout_ms, 0);
 	assert_int_equal(c.oom_score_adj, -1000);
 	assert_true(c.console);
@@ -74,6 +76,7 @@ static void test_what_is_not_given_has_its_default(void **state)
 	assert_int_equal(c.argc, 0);
 	assert_int_equal(c.restart, RESTART_NO);
 	assert_int_equal(c.stop_signal, SIGTERM);
+	assert_int_equal(c.shutdown_signal, SIGTERM);
 	assert_int_equal(c.stop_timeout_ms, 10000);
 	assert_int_equal(c.backoff_min_ms, 100);
 	assert_int_equal(c.backoff_max_ms, 30000);

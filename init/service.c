@@ -135,10 +135,12 @@ static void act_kill(struct service *svc)
 
 static void act_term(struct service *svc)
 {
+	int signal = shutdown_running() ? svc->cfg.shutdown_signal : svc->cfg.stop_signal;
+
 	svc->wanted = false;
-	service_say(svc, "was sent signal %d", svc->cfg.stop_signal);
+	service_say(svc, "was sent signal %d", signal);
 	if (svc->pidfd >= 0)
-		(void)sys_pidfd_send_signal(svc->pidfd, svc->cfg.stop_signal, NULL, 0);
+		(void)sys_pidfd_send_signal(svc->pidfd, signal, NULL, 0);
 	service_enter(svc, SVC_STOPPING, svc->cfg.stop_timeout_ms);
 }
 

@@ -151,14 +151,18 @@ def test_a_restart_policy_outlives_a_reboot(boot, tmp_path):
     docker = connect(guest, tmp_path / "docker")
     try:
         run(docker, "-d", "--name", "always", "--restart", "always", "bb", "sh", "-c", "echo up; sleep 1000").ok()
-        run(docker, "-d", "--name", "once", "bb", "sleep", "1000").ok()
+        run(docker, "-d", "--name", "once", "--stop-signal", "USR1", "bb", "sh", "-c",
+            "trap 'echo bye; exit 5' USR1; while :; do sleep 1; done").ok()  # fmt: skip
+        gone = run(docker, "-d", "--rm", "bb", "sleep", "1000").ok()
         docker.close()
         since = guest.mark()
         guest.ssh("sampan reboot")
         guest.boot(since=since)
         assert docker("inspect", "-f", "{{.State.Status}}", "always").ok() == "running"
         assert docker("logs", "always").ok().splitlines() == ["up", "up"]
-        assert docker("inspect", "-f", "{{.State.Status}}", "once").ok() == "exited"
+        assert docker("inspect", "-f", "{{.State.Status}} {{.State.ExitCode}}", "once").ok() == "exited 5"
+        assert docker("logs", "once").ok() == "bye"
+        assert gone not in docker("ps", "-aq", "--no-trunc").ok()
     finally:
         docker.close()
 

@@ -38,16 +38,12 @@ int api_container_start(struct call *c, struct err *e)
 static int stop_options(
 	struct call *c, const struct container *one, int *ret_signal, int64_t *ret_s, struct err *e)
 {
-	yyjson_val *config = container_config(one);
 	const char *word = query_str(&c->query, "signal");
-	yyjson_val *timeout = yyjson_obj_get(config, "StopTimeout");
 
-	if (!word || !word[0])
-		word = spec_str(config, "StopSignal");
-	*ret_signal = word[0] ? signal_parse(word, e) : SIGTERM;
+	*ret_signal = word && word[0] ? signal_parse(word, e) : container_stop_signal(one, e);
 	if (*ret_signal < 0)
 		return *ret_signal;
-	*ret_s = timeout ? yyjson_get_sint(timeout) : STOP_TIMEOUT_S;
+	*ret_s = container_stop_timeout_s(one);
 	return query_i64(&c->query, "t", ret_s, e);
 }
 

@@ -108,6 +108,14 @@ static void tell_ready(void)
 	unsetenv("NOTIFY_FD");
 }
 
+/* Whether what ended us says that the machine ends too. */
+static bool goes_down(int stop)
+{
+	struct signalfd_siginfo si = {0};
+
+	return read(stop, &si, sizeof(si)) == sizeof(si) && si.ssi_signo == SIGPWR;
+}
+
 static int run(const struct options *o, struct err *e)
 {
 	static struct engine engine;
@@ -121,6 +129,7 @@ static int run(const struct options *o, struct err *e)
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGPWR);
 	pthread_sigmask(SIG_BLOCK, &ends, NULL);
 	stop = signalfd(-1, &ends, SFD_CLOEXEC);
 	http_common_headers = "Api-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
@@ -139,7 +148,10 @@ static int run(const struct options *o, struct err *e)
 		return listener;
 	tell_ready();
 	log_info("ready on %s", o->socket);
-	return server_run(&engine, listener, stop, e);
+	r = server_run(&engine, listener, stop, e);
+	if (r == 0 && goes_down(stop))
+		engine_stop_all(&engine);
+	return r;
 }
 
 int main(int argc, char **argv)

@@ -28,6 +28,12 @@ void container_set_state(struct engine *en, struct container *c, const struct co
 /* Open the log that the host config asks for. */
 int container_open_log(struct engine *en, struct container *c, struct stdio *io, struct err *e);
 
+/* Send @signal to its first process. Returns 0, -ESRCH when it has none, or -errno. */
+int container_signal(struct engine *en, struct container *c, int signal);
+
+/* Wait until it does not run any more, for at most @ms milliseconds (negative: for ever). */
+bool container_wait_stopped(struct engine *en, struct container *c, int64_t ms);
+
 /* Have the runtime forget it, whatever state it is in. */
 void container_oci_delete(struct engine *en, const struct container *c);
 

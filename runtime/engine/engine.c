@@ -164,6 +164,12 @@ static void *start_again(void *arg)
 			      (strcmp(policy, "unless-stopped") == 0 && !s.stopped_by_hand);
 		struct err e = {0};
 
+		/* The last engine did not get to it. */
+		if (s.status == CONTAINER_EXITED &&
+			yyjson_get_bool(
+				yyjson_obj_get(container_host_config(list[i]), "AutoRemove")) &&
+			container_remove(en, list[i], false, true, &e) < 0)
+			log_error("container %.12s: %s", list[i]->id, e.msg);
 		if (wanted && !container_runs(&s) && container_start(en, list[i], &e) < 0)
 			log_error("container %.12s: %s", list[i]->id, e.msg);
 		container_put(list[i]);

@@ -84,7 +84,8 @@ struct engine {
 	pthread_cond_t health_due; /* with the lock: a probe's time has changed */
 	bool health_watched;	   /* the thread of the probes' times runs */
 	int64_t started_ns;
-	char id[40]; /* of this machine's engine */
+	char id[40];	 /* of this machine's engine */
+	bool going_down; /* with lock: nothing is started again */
 };
 
 /* Open the records and all that goes with them. Returns 0 or -errno. */
@@ -130,6 +131,15 @@ int container_create(struct engine *en, const char *name, yyjson_val *config, yy
 int container_start(struct engine *en, struct container *c, struct err *e);
 int container_stop(
 	struct engine *en, struct container *c, int signal, int64_t timeout_s, struct err *e);
+/* The signal and the seconds (negative: no limit) that its configuration asks for. */
+int container_stop_signal(const struct container *c, struct err *e);
+int64_t container_stop_timeout_s(const struct container *c);
+
+/*
+ * The machine goes down: stop all containers at once, each with its own signal and time, but none
+ * longer than SHUTDOWN_STOP_MS. What restart policies want is left for the next boot.
+ */
+void engine_stop_all(struct engine *en);
 int container_kill(struct engine *en, struct container *c, int signal, struct err *e);
 int container_pause(struct engine *en, struct container *c, bool on, struct err *e);
 int container_rename(struct engine *en, struct container *c, const char *name, struct err *e);

@@ -93,7 +93,8 @@ static void note_end(struct engine *en, struct container *c, const struct init_e
 	pthread_mutex_lock(&en->lock);
 	s.stopped_by_hand = c->state.stopped_by_hand;
 	/* In one step: who waits for the end of it must not take the pause for that. */
-	s.status = wants_restart(c, &s) ? CONTAINER_RESTARTING : CONTAINER_EXITED;
+	s.status =
+		!en->going_down && wants_restart(c, &s) ? CONTAINER_RESTARTING : CONTAINER_EXITED;
 	c->state = s;
 	if (container_save_state(en, c, &e) < 0)
 		log_error("container %.12s: %s", c->id, e.msg);

@@ -248,7 +248,7 @@ int container_start(struct engine *en, struct container *c, struct err *e)
 }
 
 /* Send @signal to the first process; -ESRCH when there is none any more. */
-static int send_signal(struct engine *en, struct container *c, int signal)
+int container_signal(struct engine *en, struct container *c, int signal)
 {
 	struct container_state s = container_state(en, c);
 	AUTO_CLOSE int pidfd = container_runs(&s) && s.pid ? sys_pidfd_open(s.pid, 0) : -1;
@@ -259,8 +259,7 @@ static int send_signal(struct engine *en, struct container *c, int signal)
 	return sys_pidfd_send_signal(pidfd, signal, NULL, 0) < 0 ? -errno : 0;
 }
 
-/* Wait until it does not run any more, for at most @ms milliseconds (negative: for ever). */
-static bool wait_stopped(struct engine *en, struct container *c, int64_t ms)
+bool container_wait_stopped(struct engine *en, struct container *c, int64_t ms)
 {
 	struct timespec until;
 	bool stopped;
@@ -321,14 +320,14 @@ int container_stop(
 	by_hand(en, c);
 	if (s.status == CONTAINER_PAUSED)
 		(void)container_pause(en, c, false, e);
-	r = send_signal(en, c, signal);
+	r = container_signal(en, c, signal);
 	if (r < 0 && r != -ESRCH)
 		return err_set(e, -r, "cannot stop container: %s: %s", c->id, strerror(-r));
 	tell_kill(en, c, signal);
-	if (!wait_stopped(en, c, timeout_s < 0 ? -1 : timeout_s * 1000)) {
-		r = send_signal(en, c, SIGKILL);
+	if (!container_wait_stopped(en, c, timeout_s < 0 ? -1 : timeout_s * 1000)) {
+		r = container_signal(en, c, SIGKILL);
 		tell_kill(en, c, SIGKILL);
-		if ((r < 0 && r != -ESRCH) || !wait_stopped(en, c, KILL_WAIT_MS))
+		if ((r < 0 && r != -ESRCH) || !container_wait_stopped(en, c, KILL_WAIT_MS))
 			return err_set(e, EIO, "cannot stop container: %s: it does not end", c->id);
 	}
 	container_tell(en, c, "stop", NULL);
@@ -347,13 +346,13 @@ int container_kill(struct engine *en, struct container *c, int signal, struct er
 		by_hand(en, c);
 	if (s.status == CONTAINER_PAUSED && signal == SIGKILL)
 		(void)container_pause(en, c, false, e);
-	r = send_signal(en, c, signal);
+	r = container_signal(en, c, signal);
 	if (r < 0)
 		return err_set(e, r == -ESRCH ? EBUSY : -r, "cannot kill container: %s: %s", c->id,
 			strerror(-r));
 	tell_kill(en, c, signal);
 	if (signal == SIGKILL)
-		(void)wait_stopped(en, c, KILL_WAIT_MS);
+		(void)container_wait_stopped(en, c, KILL_WAIT_MS);
 	return 0;
 }
 
@@ -399,8 +398,8 @@ int container_remove(
 			c->name);
 	if (container_runs(&s)) {
 		by_hand(en, c);
-		r = send_signal(en, c, SIGKILL);
-		if ((r < 0 && r != -ESRCH) || !wait_stopped(en, c, KILL_WAIT_MS))
+		r = container_signal(en, c, SIGKILL);
+		if ((r < 0 && r != -ESRCH) || !container_wait_stopped(en, c, KILL_WAIT_MS))
 			return err_set(
 				e, EIO, "cannot remove container \"%s\": it does not end", c->name);
 	}

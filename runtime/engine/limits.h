@@ -21,6 +21,9 @@
 /* seconds between the stop signal and SIGKILL, if nothing else is said */
 #define STOP_TIMEOUT_S 10
 
+/* milliseconds for all containers when the machine goes down; init gives the engine 80 s */
+#define SHUTDOWN_STOP_MS 70000
+
 /* milliseconds: the first wait before a restart, doubled each time up to the longest, and the run
  * after which it starts over. Docker's numbers. */
 #define RESTART_FIRST_MS 100
