@@ -52,13 +52,30 @@ static int place_descriptors(const struct criu_call *c, int sock)
 	return 0;
 }
 
+/* CRIU looks for descriptors in the process that made the socket: here that is its own. */
+static int make_own_socket(int to_parent)
+{
+	int pair[2];
+	int r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	r = console_send(to_parent, pair[0]);
+	close(pair[0]);
+	return r < 0 ? r : pair[1];
+}
+
 static _Noreturn void become_criu(const struct criu_call *c, int sock, int failed)
 {
 	char number[] = {'0' + SOCKET_FD, '\0'};
 	struct err e = {0};
-	int r = c->prepare ? c->prepare(c->arg, &e) : 0;
+	int r = 0;
 
 	process_reset_signals();
+	if (c->prepare)
+		sock = r = make_own_socket(failed);
+	if (r >= 0)
+		r = c->prepare ? c->prepare(c->arg, &e) : 0;
 	if (r == 0 && !c->keeps_stdio)
 		r = use_null_for_stdio();
 	/* The end that tells of a failure stays open above, up to execve. */
@@ -118,7 +135,14 @@ static int start(const struct criu_call *c, struct connection *ret, struct err *
 	close(errors[1]);
 	if (r < 0)
 		return r;
+	if (c->prepare) {
+		close(sock);
+		sock = console_receive(failed);
+	}
+	/* Without a socket there is an end or an error to come all the same. */
 	r = sync_recv(failed, &msg, e);
+	if (r == 0 && sock < 0)
+		r = err_set(e, EPIPE, "criu: its process ended");
 	if (r != 0) {
 		(void)waitpid(ret->pid, NULL, 0);
 		return r < 0 ? r : err_set(e, EBADMSG, "criu: its process answered %d", r);

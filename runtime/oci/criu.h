@@ -24,7 +24,10 @@ struct criu_call {
 	/* What it may say between request and answer. @fd: the descriptor that came along, or -1;
 	 * its own. NULL: nothing. A failure ends the request. */
 	int (*notified)(void *arg, const struct criu_response *r, int fd, struct err *e);
-	/* Called in CRIU's process before it is CRIU; or NULL. */
+	/* Called in CRIU's process before it is CRIU, and may replace descriptors in inherit; or
+	 * NULL. With it the numbers of descriptors in the request are those of CRIU's process, else
+	 * ours: a directory that we hold is on a mount of our namespace, where CRIU could mount
+	 * nothing if it has another. */
 	int (*prepare)(void *arg, struct err *e);
 	void *arg;
 	const int *inherit; /* descriptors that it gets as CRIU_FIRST_INHERITED and so on */

@@ -18,8 +18,10 @@ import ctypes
 import json
 import os
 import platform
+import re
 import signal
 import socket
+import struct
 import sys
 from pathlib import Path
 
@@ -146,13 +148,18 @@ def main():
                 "cgroup": Path("/proc/self/cgroup").read_text(encoding="utf-8"),
                 "inherited": {item["fd"]: os.readlink(f"/proc/self/fd/{item['fd']}")
                               for item in opts.get("inherit_fd", [])}}
+        # as CRIU: they are the descriptors of whoever made the socket
+        peer = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
         for name in ("images_dir_fd", "work_dir_fd"):
             if name in opts:
-                opts[name] = os.readlink(f"/proc/{os.getppid()}/fd/{opts[name]}")
+                info = Path(f"/proc/{peer}/fdinfo/{opts[name]}").read_text(encoding="utf-8")
+                mount = re.search(r"mnt_id:\s*(\d+)", info)[1]
+                seen[name] = mount in [line.split()[0] for line in mounts]
+                opts[name] = os.readlink(f"/proc/{peer}/fd/{opts[name]}")
         if "root" in opts:
             seen["root"] = sorted(os.path.relpath(os.path.join(folder, name), opts["root"])
                                   for folder, names, files in os.walk(opts["root"]) for name in names + files)
-            mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
             seen["root_is_a_mount"] = opts["root"] in [line.split()[4] for line in mounts]
         with open(path + ".requests", "a", encoding="utf-8") as file:
             file.write(json.dumps({**request, "seen": seen}) + "\n")

@@ -49,6 +49,7 @@ struct restore {
 	struct restore_options opts;
 	struct criu_dirs dirs;
 	char place[PATH_BYTES_MAX]; /* where CRIU finds the root file system */
+	/* CRIU's descriptors: the directories of images and log, and namespaces. */
 	int inherit[CRIU_INHERITED_MAX];
 	size_t n_inherit;
 	int master; /* of the container's terminal */
@@ -139,8 +140,14 @@ static int put_external_mounts(const struct restore *t, struct criu_writer *opts
 static int put_options(struct restore *t, struct criu_writer *opts, struct err *e)
 {
 	const struct restore_options *o = &t->opts;
-	int r = criu_put_common(opts, &o->common, &t->dirs, &t->n.config, LOG_FILE, e);
+	/* As CRIU will have them. */
+	const struct criu_dirs dirs = {.images = CRIU_FIRST_INHERITED,
+		.work = t->dirs.work < 0 ? -1 : CRIU_FIRST_INHERITED + 1};
+	int r = criu_put_common(opts, &o->common, &dirs, &t->n.config, LOG_FILE, e);
 
+	t->inherit[t->n_inherit++] = t->dirs.images;
+	if (t->dirs.work >= 0)
+		t->inherit[t->n_inherit++] = t->dirs.work;
 	if (r == 0)
 		r = put_descriptors(t, opts, e);
 	if (r == 0)
@@ -175,6 +182,20 @@ static bool is_in_images(const struct config *c, const char *path)
 			return true;
 	}
 	return false;
+}
+
+/* The directories again, on the mounts of this namespace. */
+static int open_dirs_again(struct restore *t, struct err *e)
+{
+	struct criu_dirs dirs = CRIU_NO_DIRS;
+	int r = criu_dirs_open(&t->opts.common, false, &dirs, e);
+
+	if (r < 0)
+		return r;
+	t->inherit[0] = dirs.images;
+	if (dirs.work >= 0)
+		t->inherit[1] = dirs.work;
+	return 0;
 }
 
 /* A copy of the root file system on the state's directory: CRIU wants a mount point. */
@@ -221,7 +242,7 @@ static int make_place(const struct restore *t, int root, size_t i)
  */
 static int prepare(void *arg, struct err *e)
 {
-	const struct restore *t = arg;
+	struct restore *t = arg;
 	const struct config *c = &t->n.config;
 	struct mount_attr slave = {.propagation = MS_SLAVE};
 	AUTO_CLOSE int root = -1;
@@ -231,6 +252,8 @@ static int prepare(void *arg, struct err *e)
 		sys_mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof(slave)) < 0)
 		return err_set(
 			e, errno, "restore: detach mounts from the host's: %s", strerror(errno));
+	if (open_dirs_again(t, e) < 0)
+		return -e->code;
 	root = attach_root(t, e);
 	if (root < 0)
 		return TAKE_FD(root);

@@ -181,8 +181,8 @@ def test_joined_namespaces_are_only_named(oci, criu):
         r = criu.restore("--detach")
         assert r.returncode == 0, r.stderr
         request = criu.requests()[1]
-        assert {"key": "extRootNetNS", "fd": 4} in request["opts"]["inherit_fd"]
-        assert request["seen"]["inherited"]["4"] == os.readlink(path)
+        assert {"key": "extRootNetNS", "fd": 5} in request["opts"]["inherit_fd"]
+        assert request["seen"]["inherited"]["5"] == os.readlink(path)
     finally:
         holder.kill()
         holder.wait()
@@ -300,6 +300,8 @@ def test_restore_asks_for_what_runc_asks_for(oci, criu):
         assert cgroup == [{"ctrl": "", "path": oci.linux["cgroupsPath"]}]
         assert f"0::{oci.linux['cgroupsPath']}\n" in request["seen"]["cgroup"]
     seen = request["seen"]
+    # there CRIU mounts things
+    assert seen["images_dir_fd"] is True
     assert seen["root_is_a_mount"] and seen["mounts"] != os.readlink("/proc/self/ns/mnt")
     assert {"there/deep", "proc", "sys"} <= set(seen["root"]) and "dev/inside" not in seen["root"]
     assert str(oci.root / "r") not in pathlib.Path("/proc/self/mountinfo").read_text().split()
@@ -320,6 +322,7 @@ def test_every_option_of_restore_arrives(oci, criu):
     opts = criu.requests()[1]["opts"]
     assert all(opts[name] for name in ("tcp_established", "ext_unix_sk", "shell_job", "file_locks", "auto_dedup"))
     assert (opts["work_dir_fd"], opts["manage_cgroups_mode"]) == (str(work), SOFT)
+    assert criu.requests()[1]["seen"]["work_dir_fd"] is True
     assert (opts["lsm_profile"], opts["lsm_mount_context"]) == ("apparmor:other", "label")
 
 
