@@ -1,4 +1,9 @@
-"""podman, as Debian has it, does with sampan-oci what it does with crun: the cases marked "quick"."""
+"""podman and docker, as Debian has them, do with sampan-oci what they do with crun.
+
+For podman all cases marked "quick"; for docker, whose daemons take most of the time, the first of them.
+"""
+
+import pytest
 
 import clients
 from peers import boot_peers
@@ -8,10 +13,11 @@ from test_in_guest import check_tap
 TIMEOUT = 1500
 
 
-def test_podman_does_with_sampan_oci_what_it_does_with_crun(boot):
+@pytest.mark.parametrize("client, only", [("podman", ""), ("docker", "^run: output")], ids=["podman", "docker"])
+def test_clients_do_with_sampan_oci_what_they_do_with_crun(boot, client, only):
     peers = boot_peers(boot, files=clients.guest_files())
-    peers.run("podman load -q -i /test/clients/image.tar", timeout=TIMEOUT).ok()
-    command = clients.run_command("podman", "sampan-oci", quick=True, expected=True)
+    peers.run(clients.LOAD[client], timeout=TIMEOUT).ok()
+    command = clients.run_command(client, "sampan-oci", quick=True, only=only, expected=True)
     done = peers.run(command, timeout=TIMEOUT)
     print(done.output)
     check_tap(done.status, done.output)

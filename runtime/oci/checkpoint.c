@@ -17,7 +17,7 @@
 #define LOG_FILE "dump.log"
 
 struct checkpoint_options {
-	struct criu_options common;
+	struct criu_options common; /* first: see CRIU_OPTION_SPECS */
 	const char *parent_path;
 	bool leave_running;
 	bool pre_dump;
@@ -28,7 +28,7 @@ struct checkpoint_options {
 #define AT(member) offsetof(struct checkpoint_options, member)
 
 static const struct option_spec checkpoint_specs[] = {
-	CRIU_OPTION_SPECS(checkpoint_options, common),
+	CRIU_OPTION_SPECS,
 	{"parent-path", 0, OPTION_STR, AT(parent_path),
 		"images of an earlier --pre-dump, from the image path on"},
 	{"leave-running", 0, OPTION_FLAG, AT(leave_running), "the container goes on afterwards"},

@@ -18,26 +18,27 @@ struct criu_options {
 	bool auto_dedup;
 };
 
-/* Their rows for a struct of type @type that holds them as member @member. */
-#define CRIU_OPTION_AT(type, member, name) (offsetof(struct type, member.name))
-#define CRIU_OPTION_SPECS(type, member)                                                            \
-	{"image-path", 0, OPTION_STR, CRIU_OPTION_AT(type, member, image_path),                    \
+/* Their rows, for a struct that begins with them. */
+#define CRIU_OPTION_SPECS                                                                          \
+	{"image-path", 0, OPTION_STR, offsetof(struct criu_options, image_path),                   \
 		"directory of the images (./checkpoint)"},                                         \
-		{"work-path", 0, OPTION_STR, CRIU_OPTION_AT(type, member, work_path),              \
+		{"work-path", 0, OPTION_STR, offsetof(struct criu_options, work_path),             \
 			"directory of CRIU's log (that of the images)"},                           \
-		{"manage-cgroups-mode", 0, OPTION_STR, CRIU_OPTION_AT(type, member, cgroups_mode), \
+		{"manage-cgroups-mode", 0, OPTION_STR,                                             \
+			offsetof(struct criu_options, cgroups_mode),                               \
 			"soft, full, strict or ignore"},                                           \
-		{"empty-ns", 0, OPTION_LIST, CRIU_OPTION_AT(type, member, empty_ns),               \
+		{"empty-ns", 0, OPTION_LIST, offsetof(struct criu_options, empty_ns),              \
 			"namespace whose contents are left out: network, which always is"},        \
-		{"tcp-established", 0, OPTION_FLAG, CRIU_OPTION_AT(type, member, tcp_established), \
+		{"tcp-established", 0, OPTION_FLAG,                                                \
+			offsetof(struct criu_options, tcp_established),                            \
 			"with open TCP connections"},                                              \
-		{"ext-unix-sk", 0, OPTION_FLAG, CRIU_OPTION_AT(type, member, ext_unix_sk),         \
+		{"ext-unix-sk", 0, OPTION_FLAG, offsetof(struct criu_options, ext_unix_sk),        \
 			"with unix sockets that lead out of it"},                                  \
-		{"shell-job", 0, OPTION_FLAG, CRIU_OPTION_AT(type, member, shell_job),             \
+		{"shell-job", 0, OPTION_FLAG, offsetof(struct criu_options, shell_job),            \
 			"with the caller's terminal"},                                             \
-		{"file-locks", 0, OPTION_FLAG, CRIU_OPTION_AT(type, member, file_locks),           \
+		{"file-locks", 0, OPTION_FLAG, offsetof(struct criu_options, file_locks),          \
 			"with file locks"},                                                        \
-		{"auto-dedup", 0, OPTION_FLAG, CRIU_OPTION_AT(type, member, auto_dedup),           \
+		{"auto-dedup", 0, OPTION_FLAG, offsetof(struct criu_options, auto_dedup),          \
 			"without pages that are in the parent's images"},                          \
 	{                                                                                          \
 		"lazy-pages", 0, OPTION_REFUSE, 0, "is not supported: there is no page server"     \

@@ -23,7 +23,7 @@
 #define MNT_DETACH_FLAG 2 /* MNT_DETACH of sys/mount.h, which clashes with linux/mount.h */
 
 struct restore_options {
-	struct criu_options common;
+	struct criu_options common; /* first: see CRIU_OPTION_SPECS */
 	struct create_options create;
 	const char *lsm_profile;
 	const char *lsm_mount_context;
@@ -32,7 +32,7 @@ struct restore_options {
 #define AT(member) offsetof(struct restore_options, member)
 
 static const struct option_spec restore_specs[] = {
-	CRIU_OPTION_SPECS(restore_options, common),
+	CRIU_OPTION_SPECS,
 	{"bundle", 'b', OPTION_STR, AT(create.bundle), "directory of config.json"},
 	{"pid-file", 0, OPTION_STR, AT(create.pid_file), "file that gets the process's number"},
 	{"console-socket", 0, OPTION_STR, AT(create.console_socket),
