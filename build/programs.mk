@@ -18,8 +18,10 @@ $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
-# It is seen in containers of whatever C library, and is not relocated: a few kB in all.
-$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK)))
+# A few kB: one page holds what other programs spread over four.
+comma := ,
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK) \
+	-Wl$(comma)-z$(comma)noseparate-code))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampand,runtime/api,$(TARGET_LINK),\
 	$(call ldlibs_of,runtime/api) -lzstd -lz))
 

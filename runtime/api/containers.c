@@ -274,11 +274,24 @@ static bool listed(const struct filters *f, struct subject *sub, bool all)
 	       filters_labels(f, "label", yyjson_obj_get(container_config(sub->c), "Labels"));
 }
 
+static bool is_no_health(void *arg, const char *value)
+{
+	static const char *const words[] = {"none", "starting", "healthy", "unhealthy"};
+	const char **ret = arg;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], value) == 0)
+			return false;
+	*ret = value;
+	return true;
+}
+
 int api_container_list(struct call *c, struct err *e)
 {
 	static const char *const known[] = {
 		"id", "name", "label", "status", "exited", "ancestor", "network", "health", NULL};
 	bool all = query_bool(&c->query, "all", false);
+	const char *wrong = NULL;
 	struct container **list;
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *arr;
@@ -290,6 +303,11 @@ int api_container_list(struct call *c, struct err *e)
 		r = filters_read(&f, c, known, e);
 	if (r < 0)
 		return r;
+	if (filters_any(&f, "health", is_no_health, &wrong) && wrong) {
+		r = err_set(e, EINVAL, "Unrecognised filter value for health: %.64s", wrong);
+		filters_free(&f);
+		return r;
+	}
 	list = container_list(c->engine);
 	doc = yyjson_mut_doc_new(NULL);
 	arr = yyjson_mut_arr(doc);

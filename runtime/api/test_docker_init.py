@@ -47,7 +47,7 @@ def test_it_is_read_only_small_and_not_shown(engine):
     assert engine.wait(container) != 0
     found = engine.get(f"/containers/{container}/json")
     assert found["Path"] == "sh" and found["HostConfig"]["Init"] is True
-    assert (OCI.parent / "docker-init").stat().st_size < 40000
+    assert (OCI.parent / "docker-init").stat().st_size < 20000
 
 
 def test_beside_other_processes_there_is_none(engine):

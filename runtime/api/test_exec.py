@@ -200,6 +200,7 @@ def test_records_go_with_the_container(engine):
     container = engine.start(*SLEEP)
     waiting, running = create(engine, container, "true"), create(engine, container, "sleep", "1000")
     sock = start(engine, running)
+    wait_exec(engine, running, lambda found: found["Running"])
     engine.post(f"/containers/{container}/stop?t=0")
     # what ran was killed with it, and the client hears so
     assert read_to_end(sock) == b""

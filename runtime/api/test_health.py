@@ -143,6 +143,11 @@ def test_probes_go_on_after_the_engine_was_killed(own_engine):
     assert health(engine, container)["Log"][-1]["End"] > before["Log"][-1]["End"]
 
 
+def test_a_health_that_there_is_not_is_refused_as_a_filter(engine):
+    assert refused(engine, "GET", '/containers/json?filters={"health":["well"]}') == (
+        400, "Unrecognised filter value for health: well")
+
+
 @needs_docker
 def test_docker_ps_shows_it(engine):
     engine.start(*SLEEP, name="h1", Healthcheck=check(["CMD", "true"], Interval=50 * MS))

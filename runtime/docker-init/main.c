@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 	if (program == 0)
 		run(argv + first, &before);
 	if (program < 0) {
-		say("fork: ", strerror(errno));
+		say("", "no process can be made");
 		return 1;
 	}
 	for (;;) {

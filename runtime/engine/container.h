@@ -88,7 +88,8 @@ int terminal_take(int listener, struct err *e);
 /* Docker's exit code of a program that could not be run, by what the runtime said. */
 int runtime_exit_code(const char *why);
 
-/* Whether init watches @id. Returns 1, 0 or -errno. */
+/* What init knows of @id: ADOPTED_…, or -errno. */
+enum { ADOPTED_NOT, ADOPTED_RUNS, ADOPTED_ENDED };
 int engine_adopted(struct engine *en, const char *id, struct err *e);
 
 /* How a process ended, as a shell counts: 128 and the signal. */

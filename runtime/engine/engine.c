@@ -147,8 +147,8 @@ int engine_adopted(struct engine *en, const char *id, struct err *e)
 
 	for (unsigned i = 0; (r = initlink_adopted(&en->init, i, &x, e)) == 0; i++)
 		if (strcmp(x.h.id, id) == 0)
-			return 1;
-	return r == -ENOENT ? 0 : r;
+			return x.code ? ADOPTED_ENDED : ADOPTED_RUNS;
+	return r == -ENOENT ? ADOPTED_NOT : r;
 }
 
 static void *start_again(void *arg)

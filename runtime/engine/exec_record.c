@@ -114,6 +114,18 @@ static struct exec *parse(struct engine *en, const char *id, const char *text, s
 	return x;
 }
 
+/* The process, if init still has it: its number alone may be another's by now. */
+static int open_process(struct engine *en, struct exec *x, struct err *e)
+{
+	int r;
+
+	x->pidfd = sys_pidfd_open(x->state.pid, 0);
+	r = engine_adopted(en, x->id, e);
+	if (r != ADOPTED_RUNS)
+		fd_close(&x->pidfd);
+	return r;
+}
+
 /*
  * Take up one that an engine before this one knew. A probe's result has nobody to go to any more:
  * the next one is run in its time.
@@ -124,8 +136,10 @@ static int take_up(struct engine *en, struct exec *x, struct err *e)
 	int adopted = engine_adopted(en, x->id, e);
 	int r = adopted < 0 ? adopted : 0;
 
-	if (r == 0 && adopted && x->state.pid > 0 && x->state.status == EXEC_RUNNING) {
-		x->pidfd = sys_pidfd_open(x->state.pid, 0);
+	if (r == 0 && adopted == ADOPTED_RUNS && x->state.status == EXEC_RUNNING)
+		adopted = r = open_process(en, x, e);
+	r = r < 0 ? r : 0;
+	if (r == 0 && adopted && x->state.status == EXEC_RUNNING) {
 		if (x->probe)
 			exec_kill(x);
 		else

@@ -89,19 +89,21 @@ static int receive(struct launch *l)
 }
 
 /* Leave copies of its output with init, so that it has a reader again when this engine is gone. */
-static int keep_output(struct launch *l, struct err *e)
+static void keep_output(struct launch *l)
 {
 	static const char *const names[LOG_STREAMS] = {"stdout", "stderr"};
 	struct stdio *io = l->x->io;
+	struct err e = {0};
 	int r = 0;
 
 	for (int i = 0; i < LOG_STREAMS && r == 0; i++)
 		if (io->out[i].fd >= 0)
-			r = initlink_keep_fd(&l->en->init, l->x->id, names[i], io->out[i].fd, e);
+			r = initlink_keep_fd(&l->en->init, l->x->id, names[i], io->out[i].fd, &e);
 	/* A terminal's size is changed through it. */
 	if (r == 0 && io->tty)
-		r = initlink_keep_fd(&l->en->init, l->x->id, "stdin", io->in, e);
-	return r;
+		r = initlink_keep_fd(&l->en->init, l->x->id, "stdin", io->in, &e);
+	if (r < 0)
+		log_warn("exec %.12s: its output will not outlive the engine: %s", l->x->id, e.msg);
 }
 
 /* Everybody who must know of the process does; then the runtime may let go of it. */
@@ -115,10 +117,9 @@ static int take_over(struct launch *l, struct err *e)
 
 		r = master < 0 ? master : stdio_set_terminal(x->io, master, e);
 	}
-	if (r == 0)
-		r = keep_output(l, e);
 	if (r < 0)
 		return r;
+	keep_output(l);
 	pthread_mutex_lock(&l->en->lock);
 	x->state.status = EXEC_RUNNING;
 	x->state.pid = l->pid;
