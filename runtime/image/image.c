@@ -158,6 +158,9 @@ static int check_layout(const struct image_source *source, struct err *e)
 	return r;
 }
 
+/* as many layers as the config says */
+#define LAYERS_AS_CONFIG SIZE_MAX
+
 /* Take over the text of the config, and make room for the layers. */
 static int take_config(struct image *image, char *text, size_t len, size_t n_layers, struct err *e)
 {
@@ -175,6 +178,8 @@ static int take_config(struct image *image, char *text, size_t len, size_t n_lay
 	r = image_config_read(&image->config_doc, &image->config, e);
 	if (r < 0)
 		return err_wrap(e, "image config");
+	if (n_layers == LAYERS_AS_CONFIG)
+		n_layers = image->config.n_diff_ids;
 	if (image->config.n_diff_ids != n_layers)
 		return err_set(e, EINVAL,
 			"image config: rootfs.diff_ids: %zu of them for %zu layers",
@@ -186,6 +191,28 @@ static int take_config(struct image *image, char *text, size_t len, size_t n_lay
 	for (size_t i = 0; i < n_layers; i++)
 		image->layers[i].diff_id = image->config.diff_ids[i];
 	return 0;
+}
+
+int image_from_config(
+	struct image *image, const char *text, size_t len, const char *layer, struct err *e)
+{
+	char *copy = malloc(len + YYJSON_PADDING_SIZE);
+	int r;
+
+	*image = (struct image){0};
+	if (!copy)
+		return err_set(e, ENOMEM, "no memory for the image config");
+	memcpy(copy, text, len);
+	r = take_config(image, copy, len, LAYERS_AS_CONFIG, e);
+	for (size_t i = 0; r == 0 && i < image->n_layers; i++) {
+		image->layers[i].packing = PACKING_ANY;
+		image->layers[i].name = strdup(layer);
+		if (!image->layers[i].name)
+			r = err_set(e, ENOMEM, "no memory for layers");
+	}
+	if (r < 0)
+		image_free(image);
+	return r;
 }
 
 static int load_manifest(struct image *image, const struct image_source *source,

@@ -39,6 +39,14 @@ int image_load(struct image *image, const struct image_source *source, const cha
 	const struct platform *platform, struct err *e);
 void image_free(struct image *image);
 
+/*
+ * An image by its config alone.
+ * @text: of the config, to be freed by the caller
+ * @layer: what every layer's blob is called in the source that the image is then added from
+ */
+int image_from_config(
+	struct image *image, const char *text, size_t len, const char *layer, struct err *e);
+
 /* @names: what the archive calls it, @n of them, possibly none */
 typedef int (*image_visitor)(
 	void *arg, const struct image *image, const char *const *names, size_t n, struct err *e);

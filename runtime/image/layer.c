@@ -16,15 +16,16 @@
 
 /* What libarchive reads from. */
 struct reader {
-	struct stream *stream;
+	const struct tar_input *in;
 	struct err *e;
-	int failed; /* the stream's error is in @e, and says more than libarchive's */
+	int failed; /* the input's error is in @e, and says more than libarchive's */
 };
 
 /* One entry on its way to the disk. */
 struct item {
 	struct tree *tree;
 	struct reader *reader;
+	const struct layer_policy *policy;
 	struct archive *archive;
 	struct archive_entry *entry;
 	const char *path; /* clean */
@@ -72,17 +73,6 @@ static int check_device(const struct item *it, const struct layer_policy *policy
 		is_char ? "character" : "block", major, minor);
 }
 
-/* Extended attributes that are not simply copied. */
-static const struct {
-	const char *prefix;
-	int refused; /* otherwise left out */
-} special_xattrs[] = {
-	{"trusted.overlay.", 1}, /* would redirect the overlay that a container is mounted from */
-	{"user.overlay.", 1},
-	{"security.selinux", 0}, /* belong to the machine that made the image */
-	{"system.nfs4_acl", 0},
-};
-
 static int set_xattrs(const struct item *it, int fd, struct err *e)
 {
 	char proc_path[64 + 256];
@@ -95,21 +85,16 @@ static int set_xattrs(const struct item *it, int fd, struct err *e)
 		const char *name;
 		const void *value;
 		size_t size;
-		int skip = 0;
+		enum layer_xattr kind;
 		int r;
 
 		if (archive_entry_xattr_next(it->entry, &name, &value, &size) != ARCHIVE_OK ||
 			!name)
 			return 0;
-		for (size_t i = 0; i < sizeof(special_xattrs) / sizeof(special_xattrs[0]); i++) {
-			if (strncmp(name, special_xattrs[i].prefix,
-				    strlen(special_xattrs[i].prefix)) != 0)
-				continue;
-			if (special_xattrs[i].refused)
-				return err_set(e, EPERM, "attribute %s is not allowed", name);
-			skip = 1;
-		}
-		if (skip)
+		kind = layer_xattr_classify(name);
+		if (kind == LAYER_XATTR_REFUSED)
+			return err_set(e, EPERM, "attribute %s is not allowed", name);
+		if (kind == LAYER_XATTR_LOCAL)
 			continue;
 		if (++n > IMAGE_XATTRS_MAX || size > IMAGE_XATTR_BYTES_MAX)
 			return err_set(e, E2BIG, "attribute %.100s is too long", name);
@@ -131,12 +116,8 @@ static int drop_xattrs(int fd, struct err *e)
 	if (len < 0)
 		return errno == ENOTSUP ? 0 : fail(e, errno, "list attributes");
 	for (const char *name = names; name < names + len; name += strlen(name) + 1) {
-		int skip = 0;
-
-		for (size_t i = 0; i < sizeof(special_xattrs) / sizeof(special_xattrs[0]); i++)
-			skip |= strncmp(name, special_xattrs[i].prefix,
-					strlen(special_xattrs[i].prefix)) == 0;
-		if (!skip && fremovexattr(fd, name) < 0 && errno != ENODATA)
+		if (layer_xattr_classify(name) == LAYER_XATTR_PLAIN && fremovexattr(fd, name) < 0 &&
+			errno != ENODATA)
 			return err_set(
 				e, errno, "remove attribute %.100s: %s", name, strerror(errno));
 	}
@@ -160,11 +141,21 @@ static int check_owner(const struct item *it, struct err *e)
 	return 0;
 }
 
+static uid_t owner_of(const struct item *it)
+{
+	return it->policy->owned ? it->policy->uid : (uid_t)archive_entry_uid(it->entry);
+}
+
+static gid_t group_of(const struct item *it)
+{
+	return it->policy->owned ? it->policy->gid : (gid_t)archive_entry_gid(it->entry);
+}
+
 /* Owner, mode, attributes. In this order: chown clears setuid bits and file capabilities. */
 static int set_metadata(const struct item *it, int fd, struct err *e)
 {
-	uid_t uid = (uid_t)archive_entry_uid(it->entry);
-	gid_t gid = (gid_t)archive_entry_gid(it->entry);
+	uid_t uid = owner_of(it);
+	gid_t gid = group_of(it);
 
 	if (fchown(fd, uid, gid) < 0) {
 		if (errno == EPERM)
@@ -177,20 +168,35 @@ static int set_metadata(const struct item *it, int fd, struct err *e)
 	return set_xattrs(it, fd, e);
 }
 
+/* Set the mode of a fifo or device. A container that runs may have put a symlink in its place. */
+static int set_mode_at(const struct item *it)
+{
+	AUTO_CLOSE int fd = openat(it->dirfd, it->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char proc_path[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISLNK(st.st_mode))
+		return -ELOOP;
+	(void)snprintf(proc_path, sizeof(proc_path), "/proc/self/fd/%d", fd);
+	return chmod(proc_path, archive_entry_perm(it->entry)) < 0 ? -errno : 0;
+}
+
 /* The same for what has no descriptor: symlinks, fifos, devices. */
 static int set_metadata_at(const struct item *it, struct err *e)
 {
-	uid_t uid = (uid_t)archive_entry_uid(it->entry);
-	gid_t gid = (gid_t)archive_entry_gid(it->entry);
+	uid_t uid = owner_of(it);
+	gid_t gid = group_of(it);
 	const struct timespec times[2] = {mtime_of(it), mtime_of(it)};
 	int r;
 
 	if (fchownat(it->dirfd, it->name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(e, errno, "chown");
-	/* A symlink has no mode. The others were just made here and are no symlinks. */
-	if (archive_entry_filetype(it->entry) != AE_IFLNK &&
-		fchmodat(it->dirfd, it->name, archive_entry_perm(it->entry), 0) < 0)
-		return fail(e, errno, "chmod");
+	/* A symlink has no mode. */
+	r = archive_entry_filetype(it->entry) == AE_IFLNK ? 0 : set_mode_at(it);
+	if (r < 0)
+		return fail(e, -r, "chmod");
 	r = set_xattrs(it, -1, e);
 	if (r == 0 && utimensat(it->dirfd, it->name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail(e, errno, "set time");
@@ -277,7 +283,7 @@ static int make_directory(const struct item *it, struct err *e)
 	}
 	if (fd < 0)
 		return fail(e, errno, "open");
-	r = existed ? drop_xattrs(fd, e) : 0;
+	r = existed && !it->policy->into ? drop_xattrs(fd, e) : 0;
 	if (r == 0)
 		r = set_metadata(it, fd, e);
 	if (r < 0)
@@ -322,12 +328,26 @@ static int link_parent(const struct item *it, const char *target, const char **r
 	return tree_parent(it->tree, target, slash ? (size_t)(slash - target) : 0, 0);
 }
 
+/* Bring a name of the archive into the form that the tree has: clean, from its root. */
+static int clean_below(const struct layer_policy *policy, const char *raw, char *path, size_t size)
+{
+	const char *into = policy->into ? policy->into : "";
+	size_t len = strlen(into);
+
+	if (!len)
+		return layer_path_clean(raw, path, size);
+	if (len + 2 > size)
+		return -ENAMETOOLONG;
+	(void)snprintf(path, size, "%s/", into);
+	return layer_path_clean(raw, path + len + 1, size - len - 1);
+}
+
 static int make_hardlink(const struct item *it, struct err *e)
 {
 	const char *written = archive_entry_hardlink(it->entry);
 	char target[PATH_BYTES_MAX];
 	const char *name;
-	int r = layer_path_clean(written, target, sizeof(target));
+	int r = clean_below(it->policy, written, target, sizeof(target));
 	int fd;
 
 	if (r == -EPERM)
@@ -348,10 +368,32 @@ static int make_hardlink(const struct item *it, struct err *e)
 	return 0;
 }
 
+/* Refuse to put a file in a directory's place, and the reverse. */
+static int check_kind(const struct item *it, struct err *e)
+{
+	int is_dir =
+		archive_entry_filetype(it->entry) == AE_IFDIR && !archive_entry_hardlink(it->entry);
+	struct stat st;
+
+	if (fstatat(it->dirfd, it->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : fail(e, errno, "stat");
+	if (S_ISDIR(st.st_mode) && !is_dir)
+		return err_set(e, EINVAL,
+			"cannot overwrite directory \"/%s\" with non-directory \"/%s\"", it->path,
+			it->policy->into);
+	if (!S_ISDIR(st.st_mode) && is_dir)
+		return err_set(e, EINVAL,
+			"cannot overwrite non-directory \"/%s\" with directory \"/%s\"", it->path,
+			it->policy->into);
+	return 0;
+}
+
 static int make_entry(const struct item *it, struct layer_policy *policy, struct err *e)
 {
 	int r = check_owner(it, e);
 
+	if (r == 0 && policy->keep_kind)
+		r = check_kind(it, e);
 	if (r < 0)
 		return r;
 	if (archive_entry_hardlink(it->entry))
@@ -409,6 +451,14 @@ static int apply_whiteout(struct item *it, int kind, const char *hidden, struct 
 	return r < 0 ? fail(e, -r, "hide what is below") : 0;
 }
 
+/* Whether it is what all names of the archive are relative to. */
+static int is_base(const struct item *it)
+{
+	size_t len = it->policy->into ? strlen(it->policy->into) : 0;
+
+	return it->path[len ? len + 1 : 0] == '\0';
+}
+
 static int apply_entry(struct item *it, struct layer_policy *policy, struct err *e)
 {
 	const char *slash = strrchr(it->path, '/');
@@ -417,11 +467,11 @@ static int apply_entry(struct item *it, struct layer_policy *policy, struct err 
 
 	if (policy->entries_left-- == 0)
 		return err_set(e, EFBIG, "is one entry more than %u", IMAGE_ENTRIES_MAX);
-	if (it->path[0] == '\0')
-		return make_root(it, e);
+	if (is_base(it))
+		return policy->into ? 0 : make_root(it, e);
 	it->name = slash ? slash + 1 : it->path;
 	it->dir_len = slash ? (size_t)(slash - it->path) : 0;
-	kind = layer_name_classify(it->name, &hidden);
+	kind = policy->into ? LAYER_NAME_PLAIN : layer_name_classify(it->name, &hidden);
 	if (kind < 0)
 		return err_set(e, EINVAL, "is a whiteout of nothing");
 	if (kind == LAYER_NAME_RESERVED)
@@ -431,14 +481,15 @@ static int apply_entry(struct item *it, struct layer_policy *policy, struct err 
 	it->dirfd = tree_parent(it->tree, it->path, it->dir_len, 1);
 	if (it->dirfd < 0)
 		return fail(e, -it->dirfd, "open its directory");
-	if (tree_note(it->tree, it->path) < 0)
+	if (!policy->into && tree_note(it->tree, it->path) < 0)
 		return fail(e, ENOMEM, "note");
 	return make_entry(it, policy, e);
 }
 
-static int clean_name(const char *raw, char *path, size_t size, struct err *e)
+static int clean_name(
+	const struct layer_policy *policy, const char *raw, char *path, size_t size, struct err *e)
 {
-	int r = layer_path_clean(raw, path, size);
+	int r = clean_below(policy, raw, path, size);
 
 	if (r == -EPERM)
 		return err_set(e, EPERM, "entry %.200s: leaves the root", raw);
@@ -448,7 +499,7 @@ static int clean_name(const char *raw, char *path, size_t size, struct err *e)
 static la_ssize_t reader_read(struct archive *a, void *arg, const void **ret_buf)
 {
 	struct reader *rd = arg;
-	ssize_t n = stream_next(rd->stream, ret_buf, rd->e);
+	ssize_t n = rd->in->next(rd->in->arg, ret_buf, rd->e);
 
 	if (n < 0) {
 		rd->failed = (int)n;
@@ -469,14 +520,18 @@ static int unpack_entries(struct tree *tree, struct archive *a, struct reader *r
 
 	while ((r = archive_read_next_header(a, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
 		const char *raw = archive_entry_pathname(entry);
-		struct item it = {
-			.tree = tree, .reader = rd, .archive = a, .entry = entry, .path = path};
+		struct item it = {.tree = tree,
+			.reader = rd,
+			.policy = policy,
+			.archive = a,
+			.entry = entry,
+			.path = path};
 
 		/* In a C locale libarchive cannot convert UTF-8 (ARCHIVE_WARN) and gives the bytes
 		 * as they stand, which is what a file name is. */
 		if (!raw)
 			return err_set(e, EINVAL, "an entry's name is no text");
-		r = clean_name(raw, path, sizeof(path), e);
+		r = clean_name(policy, raw, path, sizeof(path), e);
 		if (r < 0)
 			return r;
 		r = apply_entry(&it, policy, e);
@@ -491,28 +546,44 @@ static int unpack_entries(struct tree *tree, struct archive *a, struct reader *r
 		return err_set(e, EINVAL, "%s", archive_error_string(a));
 	/* What follows the archive's end counts for the digests. */
 	while (n > 0)
-		n = stream_next(rd->stream, &rest, e);
+		n = rd->in->next(rd->in->arg, &rest, e);
 	return (int)n;
+}
+
+static ssize_t next_of_stream(void *arg, const void **ret_buf, struct err *e)
+{
+	return stream_next(arg, ret_buf, e);
 }
 
 int layer_unpack(
 	struct tree *tree, struct stream *stream, struct layer_policy *policy, struct err *e)
 {
-	struct reader rd = {.stream = stream, .e = e};
+	const struct tar_input in = {next_of_stream, stream, 0};
+
+	return layer_unpack_input(tree, &in, policy, e);
+}
+
+int layer_unpack_input(
+	struct tree *tree, const struct tar_input *in, struct layer_policy *policy, struct err *e)
+{
+	struct reader rd = {.in = in, .e = e};
 	struct archive *a = archive_read_new();
 	int r;
 
 	tree_next_layer(tree);
-	if (!a) {
-		r = err_set(e, ENOMEM, "no memory to unpack");
-	} else {
-		archive_read_support_format_tar(a);
-		if (archive_read_open(a, &rd, NULL, reader_read, NULL) != ARCHIVE_OK)
-			r = rd.failed ? rd.failed
-				      : err_set(e, EINVAL, "%s", archive_error_string(a));
-		else
-			r = unpack_entries(tree, a, &rd, policy, e);
-		archive_read_free(a);
-	}
+	if (!a)
+		return err_set(e, ENOMEM, "no memory to unpack");
+	archive_read_support_format_tar(a);
+	/* No other filter: one that libarchive was built without would be a program that it starts.
+	 */
+	if (in->packed && (archive_read_support_filter_gzip(a) != ARCHIVE_OK ||
+				  archive_read_support_filter_zstd(a) != ARCHIVE_OK ||
+				  archive_read_support_format_empty(a) != ARCHIVE_OK))
+		r = err_set(e, ENOTSUP, "libarchive was built without gzip or zstd");
+	else if (archive_read_open(a, &rd, NULL, reader_read, NULL) != ARCHIVE_OK)
+		r = rd.failed ? rd.failed : err_set(e, EINVAL, "%s", archive_error_string(a));
+	else
+		r = unpack_entries(tree, a, &rd, policy, e);
+	archive_read_free(a);
 	return r;
 }

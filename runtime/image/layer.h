@@ -13,6 +13,21 @@ struct layer_policy {
 	int allow_devices;     /* any device node, not only those every container may use */
 	uint64_t bytes_left;   /* that all layers together may still unpack to */
 	uint32_t entries_left; /* that all layers together may still have */
+
+	/* Files for a directory of a root that is in use, and no layer: clean, from the root, ""
+	 * for the root itself. Names are relative to it and nothing is a whiteout. NULL: a layer */
+	const char *into;
+	int keep_kind; /* put no file in a directory's place, nor the reverse */
+	int owned;     /* everything belongs to these, whatever the archive says */
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Where the bytes of a tar file come from: how many, 0 at the end, or -errno with @e filled. */
+struct tar_input {
+	ssize_t (*next)(void *arg, const void **ret_buf, struct err *e);
+	void *arg;
+	int packed; /* it may be compressed with gzip or zstd, and nothing at all is no entry */
 };
 
 /*
@@ -23,5 +38,9 @@ struct layer_policy {
  */
 int layer_unpack(
 	struct tree *tree, struct stream *stream, struct layer_policy *policy, struct err *e);
+
+/* The same for bytes from anywhere. */
+int layer_unpack_input(
+	struct tree *tree, const struct tar_input *in, struct layer_policy *policy, struct err *e);
 
 #endif

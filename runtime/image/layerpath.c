@@ -50,3 +50,21 @@ int layer_name_classify(const char *name, const char **ret_hidden)
 	*ret_hidden = name;
 	return LAYER_NAME_WHITEOUT;
 }
+
+enum layer_xattr layer_xattr_classify(const char *name)
+{
+	static const struct {
+		const char *prefix;
+		enum layer_xattr kind;
+	} special[] = {
+		{"trusted.overlay.", LAYER_XATTR_REFUSED},
+		{"user.overlay.", LAYER_XATTR_REFUSED},
+		{"security.selinux", LAYER_XATTR_LOCAL},
+		{"system.nfs4_acl", LAYER_XATTR_LOCAL},
+	};
+
+	for (size_t i = 0; i < sizeof(special) / sizeof(special[0]); i++)
+		if (strncmp(name, special[i].prefix, strlen(special[i].prefix)) == 0)
+			return special[i].kind;
+	return LAYER_XATTR_PLAIN;
+}

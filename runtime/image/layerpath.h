@@ -31,4 +31,13 @@ int layer_path_clean(const char *path, char *out, size_t size);
  */
 int layer_name_classify(const char *name, const char **ret_hidden);
 
+enum layer_xattr {
+	LAYER_XATTR_PLAIN,
+	LAYER_XATTR_LOCAL,   /* belongs to the machine that it is on: left out of archives */
+	LAYER_XATTR_REFUSED, /* overlayfs's own: would redirect what a container is mounted from */
+};
+
+/* What an extended attribute means between a disk and an archive. */
+enum layer_xattr layer_xattr_classify(const char *name);
+
 #endif

@@ -83,6 +83,25 @@ int image_source_open(struct image_source *s, const char *path, int spool_dirfd,
 	return 0;
 }
 
+int image_source_of_file(struct image_source *s, int fd, const char *name, struct err *e)
+{
+	struct tar_member *m = calloc(1, sizeof(*m));
+	struct stat st;
+
+	*s = (struct image_source){.dirfd = -1, .fd = fd, .index = {.members = m}};
+	if (m)
+		m->name = strdup(name);
+	if (!m || !m->name || fstat(fd, &st) < 0) {
+		int saved = m && m->name ? errno : ENOMEM;
+
+		image_source_close(s);
+		return err_set(e, saved, "open a layer: %s", strerror(saved));
+	}
+	m->size = (uint64_t)st.st_size;
+	s->index.n_members = 1;
+	return 0;
+}
+
 void image_source_close(struct image_source *s)
 {
 	fd_close(&s->dirfd);

@@ -38,6 +38,9 @@ int image_source_open(struct image_source *s, const char *path, int spool_dirfd,
 	uint64_t spool_bytes_max, struct err *e);
 void image_source_close(struct image_source *s);
 
+/* A source whose only blob, @name, is the whole of a file. @fd: taken over, also on failure. */
+int image_source_of_file(struct image_source *s, int fd, const char *name, struct err *e);
+
 /* Whether the image has the file @name: 1 or 0. */
 int image_source_has(const struct image_source *s, const char *name);
 

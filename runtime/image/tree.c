@@ -111,7 +111,7 @@ static int make_implied(struct tree *t, const char *dir)
 	close(fd);
 	do {
 		len += strcspn(dir + len, "/");
-		if (!pathmap_get(&t->dir_index, dir, len) &&
+		if (!t->in_use && !pathmap_get(&t->dir_index, dir, len) &&
 			add_dir(t, dir, len, (struct timespec){0}) < 0)
 			return -ENOMEM;
 	} while (dir[len++]);

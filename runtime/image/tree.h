@@ -27,6 +27,8 @@ struct tree {
 	/* One layer by itself, to be stacked by overlayfs: what it hides below is written down as
 	 * overlayfs reads it, and not removed. */
 	int overlay;
+	/* No layer, but a root that is in use: directories that are made have the time of now. */
+	int in_use;
 	struct tree_parent parents[IMAGE_OPEN_PARENTS];
 	uint64_t clock;
 	struct pathmap layer_paths; /* what the layer at hand brought, parents included */
