@@ -1,5 +1,10 @@
 #include "runtime/api/call.h"
 
+#include "lib/base/fd.h"
+#include "lib/base/io.h"
+#include "runtime/engine/engine.h"
+
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,4 +116,26 @@ int call_stream_json(struct call *c, yyjson_mut_doc *doc)
 	r = http_stream_write(c->conn, text, len);
 	free(text);
 	return r;
+}
+
+int call_spool_body(struct call *c, struct err *e)
+{
+	AUTO_CLOSE int fd =
+		openat(c->engine->images.spool, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char *buf = malloc(API_IO_BYTES);
+	ssize_t n = -1;
+	int r = 0;
+
+	if (fd < 0 || !buf)
+		r = err_set(e, fd < 0 ? errno : ENOMEM, "keep the archive: %s",
+			strerror(fd < 0 ? errno : ENOMEM));
+	while (r == 0 && (n = http_read_body(c->conn, buf, API_IO_BYTES, e)) > 0) {
+		r = io_write_all(fd, buf, (size_t)n);
+		if (r < 0)
+			err_set(e, -r, "keep the archive: %s", strerror(-r));
+	}
+	free(buf);
+	if (r == 0 && n < 0)
+		r = (int)n;
+	return r < 0 ? r : TAKE_FD(fd);
 }

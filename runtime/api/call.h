@@ -47,6 +47,9 @@ int call_reply_error(struct call *c, const struct err *e);
  */
 int call_read_json(struct call *c, bool optional, yyjson_doc **ret_doc, struct err *e);
 
+/* The body in a file without a name. Returns its descriptor, or -errno with @e filled. */
+int call_spool_body(struct call *c, struct err *e);
+
 /* Write a document and a newline into a streamed answer; it is freed. */
 int call_stream_json(struct call *c, yyjson_mut_doc *doc);
 

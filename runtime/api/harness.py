@@ -155,6 +155,17 @@ class Engine:
         code = self.wait(container)
         return code, b"".join(data for stream, data in self.logs(container) if stream == 1)
 
+    def events(self, actor):
+        """What was told of a container or image so far."""
+        _, body, _ = self.request("GET", f"/events?since=1&until={time.time():.6f}")
+        told = [json.loads(line) for line in body.splitlines()]
+        return [one for one in told if one["Actor"]["ID"] == actor]
+
+    def docker(self, *args, **more):
+        """The docker command line against this engine."""
+        command = ["docker", "-H", f"unix://{self.socket}", *args]
+        return subprocess.run(command, capture_output=True, timeout=TIMEOUT, **more)
+
     def pid(self):
         children = Path(f"/proc/{self.init.pid}/task/{self.init.pid}/children").read_text().split()
         for pid in children:

@@ -103,6 +103,12 @@ void http_conn_free(struct http_conn *c)
 {
 	buf_free(&c->in);
 	buf_free(&c->head);
+	buf_free(&c->more);
+}
+
+int http_add_header(struct http_conn *c, const char *name, const char *value)
+{
+	return buf_printf(&c->more, "%s: %s\r\n", name, value);
 }
 
 /* Wait until @fd is ready. Returns 0, -ETIMEDOUT or -errno. */
@@ -161,6 +167,7 @@ static int step(struct http_conn *c)
 static void start_request(struct http_conn *c)
 {
 	c->head.len = 0;
+	c->more.len = 0;
 	c->n_headers = 0;
 	c->last_part = PART_NONE;
 	c->target = NULL;
@@ -388,8 +395,8 @@ static int send_head(struct http_conn *c, int status, const char *type, const ch
 
 	if (type)
 		(void)snprintf(typed, sizeof(typed), "Content-Type: %s\r\n", type);
-	r = buf_printf(&out, "HTTP/1.1 %d %s\r\n%s%s%s%s\r\n", status, reason(status),
-		http_common_headers, typed, more,
+	r = buf_printf(&out, "HTTP/1.1 %d %s\r\n%s%s%s%s%s\r\n", status, reason(status),
+		http_common_headers, typed, c->more.len ? c->more.v : "", more,
 		c->close && status != 101 ? "Connection: close\r\n" : "");
 	if (r == 0 && len && !c->head_only)
 		r = buf_add(&out, body, len);

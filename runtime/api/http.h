@@ -48,6 +48,7 @@ struct http_conn {
 	uint64_t body_total; /* bytes */
 	bool too_many;
 
+	struct buf more; /* header lines of the answer */
 	enum http_answer answer;
 	bool head_only; /* of the answer: the request was HEAD */
 	bool close;	/* after this answer */
@@ -81,6 +82,9 @@ void http_drain(struct http_conn *c);
 
 /* One more header line for every answer, "Name: value\r\n" each; borrowed. */
 extern const char *http_common_headers;
+
+/* One more header for the answer at hand. @value: one line of the engine's own. 0 or -ENOMEM. */
+int http_add_header(struct http_conn *c, const char *name, const char *value);
 
 /* Send a whole answer. @type may be NULL when @len is 0. Returns 0 or -errno. */
 int http_send(struct http_conn *c, int status, const char *type, const void *body, size_t len);

@@ -20,6 +20,21 @@ int api_image_inspect(struct call *c, struct err *e);
 int api_image_tag(struct call *c, struct err *e);
 int api_image_remove(struct call *c, struct err *e);
 
+int api_image_history(struct call *c, struct err *e);
+
+/* image_list.c, image_save.c, image_make.c */
+int api_image_prune(struct call *c, struct err *e);
+int api_image_save(struct call *c, struct err *e);
+int api_image_create(struct call *c, struct err *e);
+int api_commit(struct call *c, struct err *e);
+
+/* archive.c */
+int api_archive_stat(struct call *c, struct err *e);
+int api_archive_get(struct call *c, struct err *e);
+int api_archive_put(struct call *c, struct err *e);
+int api_container_changes(struct call *c, struct err *e);
+int api_container_export(struct call *c, struct err *e);
+
 /* containers.c */
 int api_container_create(struct call *c, struct err *e);
 int api_container_list(struct call *c, struct err *e);

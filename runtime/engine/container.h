@@ -45,6 +45,16 @@ void container_oci_delete(struct engine *en, const struct container *c);
 int rootfs_mount(struct engine *en, struct container *c, struct err *e);
 void rootfs_unmount(struct engine *en, struct container *c);
 
+/* The same, attached nowhere: it is there as long as the descriptor is open. */
+int rootfs_open(struct engine *en, struct container *c, struct err *e);
+
+/* What is below the container's own changes: its image. A descriptor; -ENODATA for an image without
+ * layers; -errno. */
+int rootfs_open_image(struct engine *en, const struct container *c, struct err *e);
+
+/* Complete @config, an API ContainerConfig, by what it leaves to @theirs: an image's. */
+void config_merge(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *theirs);
+
 /*
  * Write bundle/config.json for the runtime.
  * @rootfd: the mounted root

@@ -150,10 +150,8 @@ static void merge_env(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *i
 	}
 }
 
-static int merge_image(yyjson_mut_doc *doc, yyjson_mut_val *config,
-	const struct image_record *image, struct err *e)
+void config_merge(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *theirs)
 {
-	yyjson_val *theirs = yyjson_obj_get(yyjson_doc_get_root(image->config_doc.doc), "config");
 	/* An entrypoint of the client's own makes the image's words meaningless. */
 	bool own_entrypoint = !is_empty(yyjson_mut_obj_get(config, "Entrypoint"));
 	yyjson_val *cmd = yyjson_obj_get(theirs, "Cmd");
@@ -170,6 +168,13 @@ static int merge_image(yyjson_mut_doc *doc, yyjson_mut_val *config,
 	merge_env(doc, config, theirs);
 	merge_maps(doc, config, theirs);
 	merge_health(doc, config, theirs);
+}
+
+static int merge_image(yyjson_mut_doc *doc, yyjson_mut_val *config,
+	const struct image_record *image, struct err *e)
+{
+	config_merge(
+		doc, config, yyjson_obj_get(yyjson_doc_get_root(image->config_doc.doc), "config"));
 	if (is_empty(yyjson_mut_obj_get(config, "Cmd")) &&
 		is_empty(yyjson_mut_obj_get(config, "Entrypoint")))
 		return err_set(e, EINVAL, "no command specified");

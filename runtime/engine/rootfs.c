@@ -45,6 +45,9 @@ static int mount_overlay(
 	struct engine *en, struct container *c, const struct image_record *image, struct err *e)
 {
 	static const char *const own[][2] = {{"upperdir", "upper"}, {"workdir", "work"}};
+	/* What a container changed must be in its own directory, whole and under its name: it is
+	 * read there to become a layer. The kernel's defaults may say otherwise. */
+	static const char *const off[] = {"index", "metacopy", "redirect_dir"};
 	AUTO_CLOSE int fs = sys_fsopen("overlay", FSOPEN_CLOEXEC);
 	char path[4096];
 	int r;
@@ -59,10 +62,60 @@ static int mount_overlay(
 		if (sys_fsconfig(fs, FSCONFIG_SET_STRING, own[i][0], path, 0) < 0)
 			return fs_failed(fs, own[i][0], e);
 	}
+	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+		if (sys_fsconfig(fs, FSCONFIG_SET_STRING, off[i], "off", 0) < 0)
+			return fs_failed(fs, off[i], e);
 	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return fs_failed(fs, "overlay", e);
 	r = sys_fsmount(fs, FSMOUNT_CLOEXEC, 0);
 	return r < 0 ? fs_failed(fs, "overlay", e) : r;
+}
+
+int rootfs_open(struct engine *en, struct container *c, struct err *e)
+{
+	struct image_record image;
+	int r = image_store_get(&en->images, container_image(c), &image, e);
+
+	if (r < 0)
+		return r;
+	r = mount_overlay(en, c, &image, e);
+	image_record_free(&image);
+	return r;
+}
+
+/* Several layers as one, without a place for changes. */
+static int stack_layers(struct engine *en, const struct image_record *image, struct err *e)
+{
+	AUTO_CLOSE int fs = sys_fsopen("overlay", FSOPEN_CLOEXEC);
+	int r;
+
+	if (fs < 0)
+		return err_set(e, errno, "overlay: %s", strerror(errno));
+	r = add_layers(en, fs, image, e);
+	if (r < 0)
+		return r;
+	if (sys_fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return fs_failed(fs, "overlay", e);
+	r = sys_fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY);
+	return r < 0 ? fs_failed(fs, "overlay", e) : r;
+}
+
+int rootfs_open_image(struct engine *en, const struct container *c, struct err *e)
+{
+	struct image_record image;
+	int r = image_store_get(&en->images, container_image(c), &image, e);
+
+	if (r < 0)
+		return r;
+	/* The kernel wants two at least. A whiteout means nothing in the lowest. */
+	if (image.n_chains > 1)
+		r = stack_layers(en, &image, e);
+	else if (image.n_chains == 1)
+		r = image_store_open_layer(&en->images, image.chains[0]);
+	else
+		r = err_set(e, ENODATA, "the image has no layers");
+	image_record_free(&image);
+	return r;
 }
 
 int rootfs_mount(struct engine *en, struct container *c, struct err *e)

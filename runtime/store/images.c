@@ -258,6 +258,75 @@ int image_store_remove(struct image_store *s, const char *id, struct err *e)
 	return r;
 }
 
+int image_store_config(struct image_store *s, const char *id, char **ret, struct err *e)
+{
+	struct chain_list list = {0};
+	int r = list_texts(s, &list, "SELECT config FROM images WHERE id = ?", "s", id, e);
+
+	if (r < 0)
+		return r;
+	if (list.n == 0)
+		r = err_set(e, ENOENT, "No such image: %.72s", id);
+	else
+		*ret = list.v[0];
+	list.n = 0; /* handed on */
+	free_list(&list);
+	return r;
+}
+
+struct size_list {
+	int64_t *v;
+	size_t n;
+	int failed;
+};
+
+static int add_size(void *arg, const struct db_row *row)
+{
+	struct size_list *list = arg;
+	int64_t *v = realloc(list->v, (list->n + 1) * sizeof(*v));
+
+	if (!v) {
+		list->failed = 1;
+		return 1;
+	}
+	v[list->n++] = db_i64(row, 0);
+	list->v = v;
+	return 0;
+}
+
+int image_store_layer_sizes(
+	struct image_store *s, const char *id, int64_t **ret, size_t *ret_n, struct err *e)
+{
+	struct size_list list = {0};
+	int r = db_each(s->db, e, add_size, &list,
+		"SELECT l.size FROM image_layers i JOIN layers l ON l.chain = i.chain "
+		"WHERE i.image = ? ORDER BY i.position",
+		"s", id);
+
+	if (r >= 0 && list.failed)
+		r = err_set(e, ENOMEM, "out of memory");
+	if (r < 0) {
+		free(list.v);
+		return r;
+	}
+	*ret = list.v;
+	*ret_n = list.n;
+	return 0;
+}
+
+int64_t image_store_shared_size(struct image_store *s, const char *id, struct err *e)
+{
+	int64_t size = 0;
+	int r = db_each(s->db, e, read_number, &size,
+		"SELECT coalesce(sum(l.size), 0) FROM image_layers i JOIN layers l ON l.chain = "
+		"i.chain WHERE i.image = ? AND EXISTS (SELECT 1 FROM image_layers o WHERE o.chain "
+		"= "
+		"i.chain AND o.image != i.image)",
+		"s", id);
+
+	return r < 0 ? r : size;
+}
+
 int image_store_list(struct image_store *s, char ***ret_ids, struct err *e)
 {
 	struct chain_list list = {0};

@@ -73,6 +73,16 @@ int image_store_name(struct image_store *s, const char *id, const char *name, st
 /* Take a name away. Returns how many the image has left, or -errno. */
 int image_store_unname(struct image_store *s, const char *id, const char *name, struct err *e);
 
+/* The text of an image's config, as its digest has it; freed by the caller. */
+int image_store_config(struct image_store *s, const char *id, char **ret, struct err *e);
+
+/* Bytes of each layer of an image, unpacked, lowest first; freed by the caller. */
+int image_store_layer_sizes(
+	struct image_store *s, const char *id, int64_t **ret, size_t *ret_n, struct err *e);
+
+/* Bytes of the layers of @id that another image has as well; or -errno. */
+int64_t image_store_shared_size(struct image_store *s, const char *id, struct err *e);
+
 /* Remove an image, its names, and the layers that no other image has. */
 int image_store_remove(struct image_store *s, const char *id, struct err *e);
 
