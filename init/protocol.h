@@ -123,8 +123,11 @@ struct init_service_info {
 	int32_t pid;	   /* 0: none */
 	uint32_t restarts; /* since the boot or the last start by hand */
 	uint64_t since_ms; /* CLOCK_BOOTTIME, when it came into this state */
+	int32_t exit_code; /* of its last run that ended; 128 + N for signal N */
+	uint32_t zero;
 	char state[16];
 	char what[INIT_TEXT_BYTES];
+	char bundle[INIT_TEXT_BYTES]; /* of a declared container; "" for a program */
 };
 
 /* Returns the exact size of a message of this type, in bytes; 0 when there is no such type. */

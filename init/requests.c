@@ -8,6 +8,7 @@
 #include "init/shutdown.h"
 #include "lib/base/fd.h"
 
+#include <signal.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +85,9 @@ static void do_status(struct client *c, const union request *req, int *fd)
 	msg.since_ms = svc->since_ms;
 	snprintf(msg.state, sizeof(msg.state), "%s", service_state_name(svc->state));
 	snprintf(msg.what, sizeof(msg.what), "%s", svc->what);
+	snprintf(msg.bundle, sizeof(msg.bundle), "%s", svc->cfg.container);
+	msg.exit_code = svc->exit.code == CLD_EXITED || !svc->exit.code ? svc->exit.status
+									: 128 + svc->exit.status;
 	answer(c, &msg, -1);
 }
 

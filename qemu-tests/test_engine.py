@@ -40,8 +40,9 @@ def docker(q35, _clients, tmp_path_factory):
         _clients[q35] = connect(q35, tmp_path_factory.mktemp("docker"))
     client = _clients[q35]
     yield client
-    for container in client("ps", "-aq").ok().split():
-        client("rm", "-f", container).ok()
+    for name in client("ps", "-a", "--format", "{{.Names}}").ok().split():
+        if name != "web":  # declared by the machine's image
+            client("rm", "-f", name).ok()
 
 
 def run(docker, *words):
@@ -61,7 +62,7 @@ def test_run_tells_output_and_exit_status(docker):
     assert run(docker, "--rm", "bb", "echo", "hi").ok() == "hi"
     assert run(docker, "--rm", "bb", "sh", "-c", "exit 7").status == 7
     assert docker("run", "--rm", "-i", "--network", "none", "bb", "cat", stdin=b"through\n").ok() == "through"
-    assert docker("ps", "-aq").ok() == ""
+    assert docker("ps", "-a", "--format", "{{.Names}}").ok() == "web"
 
 
 def test_limits_are_the_kernels(docker):
@@ -91,7 +92,7 @@ def test_what_a_container_may_not_do(docker):
 
 def test_ps_logs_stop_and_start(docker):
     run(docker, "-d", "--name", "loop", "bb", "sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 1; done").ok()
-    assert re.search(r"Up .*\bloop$", docker("ps").ok())
+    assert re.search(r"Up .*\bloop$", docker("ps").ok(), re.M)
     assert docker("stop", "-t", "20", "loop").ok() == "loop"
     assert docker("wait", "loop").ok() == "3"
     assert docker("logs", "loop").ok().splitlines() == ["up", "bye"]
@@ -141,6 +142,23 @@ def test_nothing_is_left_of_a_removed_container(q35, docker):
         run(docker, "-d", "--name", "gone", "bb", "sleep", "1000").ok()
         docker("rm", "-f", "gone").ok()
     assert traces() == before
+
+
+def test_the_images_own_container_is_shown_and_can_be_handled(q35, docker):
+    assert re.search(r"\bweb +\"/bin/sh -c .* Up .* web$", docker("ps").ok(), re.M)
+    told = json.loads(docker("inspect", "web").ok())[0]
+    assert told["State"]["Pid"] == int(q35.ssh("cat /run/containers/web/pid").ok())
+    assert told["Config"]["Labels"]["org.sampan.declared"] == "true"
+    assert "web: serving on :80" in docker("logs", "--tail", "50", "web").ok()
+    docker("stop", "web").ok()
+    assert docker("inspect", "-f", "{{.State.Status}}", "web").ok() == "exited"
+    assert "web" not in docker("ps", "--format", "{{.Names}}").ok().split()
+    docker("start", "web").ok()
+    assert "Sampan" in q35.http()
+    refused = docker("rm", "-f", "web")
+    assert refused.status == 1 and "declared in the machine's image" in refused.output
+    taken = run(docker, "-d", "--name", "web", "bb", "true")
+    assert taken.status == 125 and 'name "/web" is already in use' in taken.output
 
 
 def test_a_restart_policy_outlives_a_reboot(boot, tmp_path):

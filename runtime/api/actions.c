@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Find the container of the route, do @action with it, answer 204. */
-static int act(struct call *c, int (*action)(struct call *c, struct container *one, struct err *e),
-	struct err *e)
+/* Find the container of the route by @find, do @action with it, answer 204. */
+static int act(struct call *c,
+	int (*find)(struct engine *en, const char *ref, struct container **ret, struct err *e),
+	int (*action)(struct call *c, struct container *one, struct err *e), struct err *e)
 {
 	struct container *one;
-	int r = container_get(c->engine, c->params[0], &one, e);
+	int r = find(c->engine, c->params[0], &one, e);
 
 	if (r < 0)
 		return r;
@@ -31,7 +32,7 @@ static int do_start(struct call *c, struct container *one, struct err *e)
 
 int api_container_start(struct call *c, struct err *e)
 {
-	return act(c, do_start, e);
+	return act(c, container_get_any, do_start, e);
 }
 
 /* The signal and the time that stop and restart use: asked for, the container's, the default. */
@@ -58,7 +59,7 @@ static int do_stop(struct call *c, struct container *one, struct err *e)
 
 int api_container_stop(struct call *c, struct err *e)
 {
-	return act(c, do_stop, e);
+	return act(c, container_get_any, do_stop, e);
 }
 
 static int do_restart(struct call *c, struct container *one, struct err *e)
@@ -76,7 +77,7 @@ static int do_restart(struct call *c, struct container *one, struct err *e)
 
 int api_container_restart(struct call *c, struct err *e)
 {
-	return act(c, do_restart, e);
+	return act(c, container_get_any, do_restart, e);
 }
 
 static int do_kill(struct call *c, struct container *one, struct err *e)
@@ -89,7 +90,7 @@ static int do_kill(struct call *c, struct container *one, struct err *e)
 
 int api_container_kill(struct call *c, struct err *e)
 {
-	return act(c, do_kill, e);
+	return act(c, container_get_any, do_kill, e);
 }
 
 static int do_pause(struct call *c, struct container *one, struct err *e)
@@ -99,7 +100,7 @@ static int do_pause(struct call *c, struct container *one, struct err *e)
 
 int api_container_pause(struct call *c, struct err *e)
 {
-	return act(c, do_pause, e);
+	return act(c, container_get, do_pause, e);
 }
 
 static int do_unpause(struct call *c, struct container *one, struct err *e)
@@ -109,7 +110,7 @@ static int do_unpause(struct call *c, struct container *one, struct err *e)
 
 int api_container_unpause(struct call *c, struct err *e)
 {
-	return act(c, do_unpause, e);
+	return act(c, container_get, do_unpause, e);
 }
 
 static int do_rename(struct call *c, struct container *one, struct err *e)
@@ -123,7 +124,7 @@ static int do_rename(struct call *c, struct container *one, struct err *e)
 
 int api_container_rename(struct call *c, struct err *e)
 {
-	return act(c, do_rename, e);
+	return act(c, container_get, do_rename, e);
 }
 
 int api_container_resize(struct call *c, struct err *e)
@@ -158,7 +159,7 @@ static int do_remove(struct call *c, struct container *one, struct err *e)
 
 int api_container_remove(struct call *c, struct err *e)
 {
-	return act(c, do_remove, e);
+	return act(c, container_get, do_remove, e);
 }
 
 static bool client_gone(void *arg)

@@ -382,7 +382,7 @@ int api_container_inspect(struct call *c, struct err *e)
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *top, *driver;
 	char text[300];
-	int r = container_get(c->engine, c->params[0], &one, e);
+	int r = container_get_any(c->engine, c->params[0], &one, e);
 
 	if (r < 0)
 		return r;

@@ -6,6 +6,7 @@
 #include "runtime/engine/spec.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -293,6 +294,70 @@ static int read_options(struct call *c, struct reader *rd, int64_t *ret_tail, st
 	return 0;
 }
 
+/* Wait for init's answer. Returns false when the client is gone before. */
+static bool wait_for_init(const struct reader *rd, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	while (poll(&p, 1, 1000) == 0)
+		if (http_peer_gone(rd->c->conn))
+			return false;
+	return true;
+}
+
+/* The part of @text that holds its last @lines lines. */
+static const char *last_lines(const struct buf *text, int64_t lines)
+{
+	const char *at = text->v + text->len;
+
+	while (at > text->v && (lines > 0 || at[-1] != '\n'))
+		if (*--at == '\n' && at + 1 < text->v + text->len && --lines == 0)
+			return at + 1;
+	return at;
+}
+
+/*
+ * What init has of a declared container's output: both streams in one, without times, and no more
+ * than its ring holds.
+ */
+static int declared_logs(
+	const struct reader *rd, struct container *one, int64_t tail, bool follow, struct err *e)
+{
+	const struct initlink *init = &rd->c->engine->init;
+	AUTO_BUF struct buf text = {0};
+	AUTO_CLOSE int fd = initlink_logs_open(init, e);
+	struct init_log_data data = {0};
+	int r = fd < 0 ? fd : 0;
+
+	do {
+		if (r == 0)
+			r = initlink_logs_ask(fd, one->name, data.cursor, false, e);
+		if (r == 0)
+			r = initlink_logs_read(fd, &data, e);
+		if (r == 0)
+			r = buf_add(&text, data.data, data.len);
+	} while (r == 0 && data.len > 0);
+	if (r < 0)
+		return r;
+	(void)http_stream_begin(rd->c->conn, 200, "application/vnd.docker.multiplexed-stream");
+	if (text.len > 0) {
+		const char *from = tail < 0 ? text.v : last_lines(&text, tail);
+
+		r = put_record(rd, LOG_STDOUT, from, (size_t)(text.v + text.len - from), "");
+	}
+	while (r == 0 && follow) {
+		r = initlink_logs_ask(fd, one->name, data.cursor, true, e);
+		if (r == 0 && !wait_for_init(rd, fd))
+			break;
+		if (r == 0)
+			r = initlink_logs_read(fd, &data, e);
+		if (r == 0)
+			r = put_record(rd, LOG_STDOUT, data.data, data.len, "");
+	}
+	(void)http_stream_end(rd->c->conn);
+	return 0;
+}
+
 int api_container_logs(struct call *c, struct err *e)
 {
 	struct reader rd = {.c = c};
@@ -306,7 +371,7 @@ int api_container_logs(struct call *c, struct err *e)
 	int r = read_options(c, &rd, &tail, e);
 
 	if (r == 0)
-		r = container_get(c->engine, c->params[0], &one, e);
+		r = container_get_any(c->engine, c->params[0], &one, e);
 	if (r < 0)
 		return r;
 	if (strcmp(spec_str(yyjson_obj_get(container_host_config(one), "LogConfig"), "Type"),
@@ -315,6 +380,11 @@ int api_container_logs(struct call *c, struct err *e)
 		return err_set(e, ENOTSUP, "configured logging driver does not support reading");
 	}
 	rd.tty = yyjson_get_bool(yyjson_obj_get(container_config(one), "Tty"));
+	if (one->declared) {
+		r = declared_logs(&rd, one, tail, query_bool(&c->query, "follow", false), e);
+		container_put(one);
+		return r;
+	}
 	state = container_state(c->engine, one);
 	/* Before the file is read: what comes meanwhile is seen as more. */
 	if (query_bool(&c->query, "follow", false) && container_runs(&state)) {

@@ -2,6 +2,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
 #include "runtime/api/http.h"
+#include "runtime/api/declared.h"
 #include "runtime/api/server.h"
 #include "runtime/engine/engine.h"
 
@@ -135,6 +136,8 @@ static int run(const struct options *o, struct err *e)
 	http_common_headers = "Api-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
 			      "Server: Sampan/0.1 (linux)\r\n";
 	r = engine_open(&engine, &o->paths, e);
+	if (r == 0)
+		r = declared_load(&engine, e);
 	if (r == 0)
 		r = container_recover(&engine, e);
 	if (r < 0)

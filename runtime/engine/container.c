@@ -124,7 +124,7 @@ static struct container *find(struct engine *en, const char *ref, bool *ret_seve
 	return by_name ? by_name : by_part;
 }
 
-int container_get(struct engine *en, const char *ref, struct container **ret, struct err *e)
+int container_get_any(struct engine *en, const char *ref, struct container **ret, struct err *e)
 {
 	bool several = false;
 	struct container *c;
@@ -139,6 +139,19 @@ int container_get(struct engine *en, const char *ref, struct container **ret, st
 	if (several)
 		return err_set(e, EINVAL, "multiple IDs found with provided prefix: %s", ref);
 	return c ? 0 : err_set(e, ENOENT, "No such container: %s", ref);
+}
+
+int container_get(struct engine *en, const char *ref, struct container **ret, struct err *e)
+{
+	int r = container_get_any(en, ref, ret, e);
+
+	if (r < 0 || !(*ret)->declared)
+		return r;
+	container_put(*ret);
+	return err_set(e, EBUSY,
+		"container %s is declared in the machine's image: it can be listed, inspected, "
+		"started, stopped, restarted, killed and asked for its logs",
+		ref);
 }
 
 static int newer_first(const void *a, const void *b)
@@ -178,6 +191,8 @@ struct container_state container_state(struct engine *en, const struct container
 {
 	struct container_state s;
 
+	if (c->declared)
+		return declared_state(en, c);
 	pthread_mutex_lock(&en->lock);
 	s = c->state;
 	pthread_mutex_unlock(&en->lock);
@@ -246,12 +261,15 @@ int container_add(struct engine *en, struct container *c, struct err *e)
 	int r = -ENOMEM;
 
 	pthread_mutex_lock(&en->lock);
-	if (record && state)
+	for (const struct container *other = en->containers; other; other = other->next)
+		if (other->declared && strcmp(other->name, c->name) == 0)
+			r = -EEXIST;
+	if (record && state && r != -EEXIST)
 		r = db_run(&en->db, e,
 			"INSERT INTO containers (id, name, image, record, state) VALUES (?, ?, ?, "
 			"?, ?)",
 			"sssss", c->id, c->name, container_image(c), record, state);
-	else
+	else if (r != -EEXIST)
 		err_set(e, ENOMEM, "out of memory");
 	if (r >= 0) {
 		c->next = en->containers;
@@ -263,7 +281,7 @@ int container_add(struct engine *en, struct container *c, struct err *e)
 	if (r == -EEXIST) {
 		struct container *other;
 		struct err ignored = {0};
-		int found = container_get(en, c->name, &other, &ignored);
+		int found = container_get_any(en, c->name, &other, &ignored);
 
 		err_set(e, EEXIST,
 			"Conflict. The container name \"/%s\" is already in use by container "

@@ -34,6 +34,13 @@ int container_signal(struct engine *en, struct container *c, int signal);
 /* Wait until it does not run any more, for at most @ms milliseconds (negative: for ever). */
 bool container_wait_stopped(struct engine *en, struct container *c, int64_t ms);
 
+/* What init says of a declared container. */
+struct container_state declared_state(struct engine *en, const struct container *c);
+
+/* Have init do what @type says (INIT_START, INIT_STOP) with it. */
+int declared_command(
+	struct engine *en, const struct container *c, enum init_msg_type type, struct err *e);
+
 /* Have the runtime forget it, whatever state it is in. */
 void container_oci_delete(struct engine *en, const struct container *c);
 

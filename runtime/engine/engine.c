@@ -170,7 +170,8 @@ static void *start_again(void *arg)
 				yyjson_obj_get(container_host_config(list[i]), "AutoRemove")) &&
 			container_remove(en, list[i], false, true, &e) < 0)
 			log_error("container %.12s: %s", list[i]->id, e.msg);
-		if (wanted && !container_runs(&s) && container_start(en, list[i], &e) < 0)
+		if (!list[i]->declared && wanted && !container_runs(&s) &&
+			container_start(en, list[i], &e) < 0)
 			log_error("container %.12s: %s", list[i]->id, e.msg);
 		container_put(list[i]);
 	}

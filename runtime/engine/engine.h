@@ -50,6 +50,7 @@ struct container {
 	yyjson_doc *record;
 	unsigned refs;
 	bool removed;
+	bool declared; /* a service of init's that the image brought: its state is with init */
 
 	/* one start, stop, removal … at a time; taken before engine->lock */
 	pthread_mutex_t op;
@@ -100,6 +101,18 @@ int64_t container_created_ns(const struct container *c);
 /* Find by id, name, or the beginning of an id; container_put when done. */
 int container_get(struct engine *en, const char *ref, struct container **ret, struct err *e);
 void container_put(struct container *c);
+
+/* The same, declared ones too, which container_get refuses by name: init has them in hand. */
+int container_get_any(struct engine *en, const char *ref, struct container **ret, struct err *e);
+
+/* Milliseconds of CLOCK_BOOTTIME, as init counts, in nanoseconds of realtime. */
+int64_t declared_realtime_ns(uint64_t boot_ms);
+
+/*
+ * Put a container of init's on the list (runtime/engine/declared.c).
+ * @record: taken over; the same objects as an own container has
+ */
+int container_declare(struct engine *en, const char *name, yyjson_doc *record, struct err *e);
 
 /* All containers, the newest first; a NULL-terminated array, each to be put, then freed. */
 struct container **container_list(struct engine *en);

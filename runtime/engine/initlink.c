@@ -15,6 +15,7 @@ union message {
 	struct init_exit exit;
 	struct init_fd fd;
 	struct init_service_info service;
+	struct init_log_data log;
 };
 
 static int open_socket(const char *path, struct err *e)
@@ -183,6 +184,70 @@ int initlink_adopted(struct initlink *l, unsigned index, struct init_exit *ret, 
 	if (r == 0)
 		*ret = answer.exit;
 	return r;
+}
+
+int initlink_service(struct initlink *l, const char *name, unsigned index,
+	struct init_service_info *ret, struct err *e)
+{
+	struct init_index msg;
+	union message answer;
+	int r;
+
+	init_msg_begin(&msg, INIT_STATUS, name);
+	msg.index = index;
+	r = ask(l, &msg, -1, &answer, NULL, e);
+	if (r < 0)
+		return r;
+	*ret = answer.service;
+	ret->state[sizeof(ret->state) - 1] = '\0';
+	ret->bundle[sizeof(ret->bundle) - 1] = '\0';
+	return 0;
+}
+
+int initlink_command(
+	const struct initlink *l, enum init_msg_type type, const char *name, struct err *e)
+{
+	AUTO_CLOSE int fd = open_socket(l->path, e);
+	struct init_header msg;
+	union message answer;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	init_msg_begin(&msg, type, name);
+	r = send_message(fd, &msg, -1);
+	return r < 0 ? err_set(e, -r, "ask init: %s", strerror(-r))
+		     : receive_message(fd, &answer, NULL, e);
+}
+
+int initlink_logs_open(const struct initlink *l, struct err *e)
+{
+	return open_socket(l->path, e);
+}
+
+int initlink_logs_ask(int fd, const char *name, uint64_t cursor, bool follow, struct err *e)
+{
+	struct init_logs msg;
+	int r;
+
+	init_msg_begin(&msg, INIT_LOGS, name);
+	msg.cursor = cursor;
+	msg.follow = follow;
+	r = send_message(fd, &msg, -1);
+	return r < 0 ? err_set(e, -r, "ask init: %s", strerror(-r)) : 0;
+}
+
+int initlink_logs_read(int fd, struct init_log_data *ret, struct err *e)
+{
+	union message answer;
+	int r = receive_message(fd, &answer, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (answer.h.type != INIT_LOG_DATA || answer.log.len > sizeof(answer.log.data))
+		return err_set(e, EPROTO, "init's answer is no log");
+	*ret = answer.log;
+	return 0;
 }
 
 int initlink_exits(const struct initlink *l, void (*on_exit)(void *arg, const struct init_exit *x),

@@ -9,6 +9,7 @@
 #include "lib/base/err.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 
 struct initlink {
 	const char *path; /* of init.sock, borrowed */
@@ -34,6 +35,26 @@ int initlink_give_fd(struct initlink *l, const char *id, unsigned index,
 
 /* Have init close what it keeps as (@id, @name); NULL is all of @id. */
 int initlink_drop_fds(struct initlink *l, const char *id, const char *name, struct err *e);
+
+/* The service at @index, or the one called @name (NULL: by index). -ENOENT behind the last. */
+int initlink_service(struct initlink *l, const char *name, unsigned index,
+	struct init_service_info *ret, struct err *e);
+
+/*
+ * Start, stop or restart a service (INIT_START …) and wait until that is done. The wait holds up
+ * no other request: it has a connection of its own.
+ */
+int initlink_command(
+	const struct initlink *l, enum init_msg_type type, const char *name, struct err *e);
+
+/*
+ * The log of a service, over a connection of its own, so that poll tells when there is an answer.
+ * @cursor: 0 at first, then that of the last answer
+ * @follow: answer when there is more; else at once, with len 0 at the end
+ */
+int initlink_logs_open(const struct initlink *l, struct err *e);
+int initlink_logs_ask(int fd, const char *name, uint64_t cursor, bool follow, struct err *e);
+int initlink_logs_read(int fd, struct init_log_data *ret, struct err *e);
 
 /* What init watches: entry @index. Returns 0, -ENOENT behind the last, or -errno. */
 int initlink_adopted(struct initlink *l, unsigned index, struct init_exit *ret, struct err *e);

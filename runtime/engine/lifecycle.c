@@ -234,6 +234,8 @@ int container_start(struct engine *en, struct container *c, struct err *e)
 {
 	int r;
 
+	if (c->declared)
+		return declared_command(en, c, INIT_START, e);
 	pthread_mutex_lock(&c->op);
 	r = start_locked(en, c, e);
 	pthread_mutex_unlock(&c->op);
@@ -306,6 +308,8 @@ int container_stop(
 	struct container_state s = container_state(en, c);
 	int r;
 
+	if (c->declared)
+		return declared_command(en, c, INIT_STOP, e);
 	if (s.status == CONTAINER_RESTARTING) {
 		by_hand(en, c);
 		pthread_mutex_lock(&en->lock);
@@ -389,6 +393,9 @@ int container_remove(
 	AUTO_CLOSE int all = -1;
 	int r;
 
+	if (c->declared)
+		return err_set(
+			e, EBUSY, "container %s is declared in the machine's image", c->name);
 	(void)volumes;
 	if (container_runs(&s) && !force)
 		return err_set(e, EBUSY,

@@ -58,10 +58,13 @@ void engine_stop_all(struct engine *en)
 	en->going_down = true;
 	pthread_mutex_unlock(&en->lock);
 	list = container_list(en);
+	/* Declared ones are init's to stop. */
 	for (size_t i = 0; list && list[i]; i++)
-		ask(en, list[i]);
+		if (!list[i]->declared)
+			ask(en, list[i]);
 	for (size_t i = 0; list && list[i]; i++) {
-		await(en, list[i], begun_ms);
+		if (!list[i]->declared)
+			await(en, list[i], begun_ms);
 		container_put(list[i]);
 	}
 	free(list);
