@@ -302,6 +302,7 @@ int cmd_create(const struct globals *g, char **args, struct err *e)
 {
 	struct create_options opts = {0};
 	struct creation n;
+	int console = -1; /* only `run` has one of its own */
 	int r = options_parse_mixed(FIELDS(create_specs), args, &opts, &args, e);
 
 	if (r == 0)
@@ -309,7 +310,7 @@ int cmd_create(const struct globals *g, char **args, struct err *e)
 	if (r < 0)
 		return r;
 	creation_init(&n, &opts);
-	return create_from(&n, g, args[0], false, NULL, e);
+	return create_from(&n, g, args[0], false, &console, e);
 }
 
 /* End of file on the link means that execve has closed it. */

@@ -129,6 +129,10 @@ def start_sibling(words):
     return pid
 
 
+def has_own_mounts(pid):
+    return os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt")
+
+
 def main():
     assert sys.argv[1] == "swrk", sys.argv
     path = os.environ["CRIU_SCRIPT"]
@@ -185,6 +189,8 @@ def main():
             continue
         if "start" in answer:
             script["pid"] = start_sibling(answer["start"])
+            while answer["start"][0] == "unshare" and not has_own_mounts(script["pid"]):
+                os.sched_yield()
             continue
         for part in answer.values():
             if isinstance(part, dict) and part.get("pid") == "started":

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define LOG_FILE "restore.log"
 
@@ -315,6 +316,35 @@ static int take_terminal(struct restore *t, int master, struct err *e)
 	return r < 0 ? err_set(e, -r, "--console-socket: send to %s: %s", path, strerror(-r)) : 0;
 }
 
+/* root.readonly: CRIU leaves the root as it was given, and needs to write there. Only from inside a
+ * mount namespace can its mounts be changed. */
+static int protect_root(const struct creation *n, struct err *e)
+{
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+	int status = 0;
+	pid_t pid;
+
+	if (!n->config.root_readonly)
+		return 0;
+	pid = fork();
+	if (pid == 0) {
+		if (setns(n->pidfd, CLONE_NEWNS) < 0 ||
+			sys_mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof(attr)) < 0)
+			_exit(errno);
+		_exit(0);
+	}
+	if (pid < 0)
+		return err_set(e, errno, "root.readonly: %s", strerror(errno));
+	while (waitpid(pid, &status, 0) < 0) {
+		if (errno != EINTR)
+			return err_set(e, errno, "root.readonly: %s", strerror(errno));
+	}
+	if (status != 0)
+		return err_set(e, EIO, "root.readonly: %s",
+			WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "killed");
+	return 0;
+}
+
 /* The processes are there and wait: it is written down before they go on. */
 static int take_process(struct restore *t, pid_t pid, struct err *e)
 {
@@ -335,7 +365,9 @@ static int take_process(struct restore *t, pid_t pid, struct err *e)
 	if (r < 0)
 		return err_set(e, -r, "look at the container's process: %s", strerror(-r));
 	note_time_namespace(n);
-	r = state_save(s, n->h.dirfd, e);
+	r = protect_root(n, e);
+	if (r == 0)
+		r = state_save(s, n->h.dirfd, e);
 	if (r == 0 && n->opts->pid_file)
 		r = write_pid_file(n->opts->pid_file, pid, e);
 	n->wrote_pid_file = r == 0 && n->opts->pid_file;

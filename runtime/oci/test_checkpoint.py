@@ -355,6 +355,19 @@ def test_restore_in_the_foreground_stays_until_the_end(oci, criu):
     assert oci.call("state", "r").returncode == 1
 
 
+@pytest.mark.parametrize("readonly, mode", [(True, "ro"), (False, "rw")])
+def test_the_root_is_read_only_again(oci, criu, readonly, mode):
+    oci.config["root"]["readonly"] = readonly
+    restorable(oci, criu)
+    criu.answer({"start": ["unshare", "--mount", *SLEEP]}, *RESTORED[1:])
+    r = criu.restore("--detach")
+    assert r.returncode == 0, r.stderr
+    mounts = pathlib.Path(f"/proc/{oci.state('r')['pid']}/mountinfo").read_text().splitlines()
+    assert [line.split()[5].split(",")[0] for line in mounts if line.split()[4] == "/"][-1] == mode
+    own = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    assert [line.split()[5].split(",")[0] for line in own if line.split()[4] == "/"][-1] == "rw"
+
+
 def test_hooks_of_the_host_run_when_the_namespaces_are_there(oci, criu):
     oci.config["hooks"] = {kind: hook(oci, kind, f"cat >{oci.path}/said-{kind}") for kind in ("prestart", "createRuntime")}
     restorable(oci, criu)
