@@ -96,6 +96,25 @@ int rmtree_contents(int dirfd)
 	return 0;
 }
 
+int rmtree_contents_but(int dirfd, int (*keep)(void *arg, const char *name), void *arg)
+{
+	DIR *d = list(dirfd);
+	struct dirent *entry;
+	int r = 0;
+
+	if (!d)
+		return -errno;
+	while (r >= 0 && (entry = readdir(d))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		r = keep(arg, entry->d_name);
+		if (r == 0)
+			r = rmtree_at(dirfd, entry->d_name);
+	}
+	closedir(d);
+	return r < 0 ? r : 0;
+}
+
 int rmtree_at(int dirfd, const char *name)
 {
 	AUTO_CLOSE int fd = -1;

@@ -14,4 +14,11 @@ int rmtree_at(int dirfd, const char *name);
 /* Remove everything inside the directory @dirfd, which stays. Returns as rmtree_at. */
 int rmtree_contents(int dirfd);
 
+/*
+ * Remove of the directory @dirfd what nobody wants.
+ * @keep: asked for each name: 1 to keep it, 0 to remove it, -errno to end
+ * Returns as rmtree_at, or what @keep ended it with.
+ */
+int rmtree_contents_but(int dirfd, int (*keep)(void *arg, const char *name), void *arg);
+
 #endif

@@ -110,6 +110,30 @@ static void test_names_that_look_like_ours_are_removed_too(void **state)
 	assert_int_equal(rmtree_at(topfd, "a"), 0);
 }
 
+static int keeps(void *arg, const char *name)
+{
+	return strcmp(name, "stop") == 0 ? -EIO : strcmp(name, arg) == 0;
+}
+
+static void test_what_is_wanted_stays(void **state)
+{
+	char wanted[] = "wanted";
+
+	(void)state;
+	assert_int_equal(mkdirat(topfd, "wanted", 0700), 0);
+	assert_int_equal(mkdirat(topfd, "left", 0700), 0);
+	touch(topfd, "wanted/f");
+	touch(topfd, "left/f");
+	touch(topfd, ".part");
+	assert_int_equal(rmtree_contents_but(topfd, keeps, wanted), 0);
+	assert_int_equal(faccessat(topfd, "wanted/f", F_OK, 0), 0);
+	assert_int_equal(faccessat(topfd, "left", F_OK, 0), -1);
+	assert_int_equal(faccessat(topfd, ".part", F_OK, 0), -1);
+	touch(topfd, "stop");
+	assert_int_equal(rmtree_contents_but(topfd, keeps, wanted), -EIO);
+	assert_int_equal(rmtree_contents(topfd), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,6 +142,7 @@ int main(void)
 		cmocka_unit_test(test_a_missing_name_is_no_error),
 		cmocka_unit_test(test_depth_is_not_limited_by_descriptors_or_path_max),
 		cmocka_unit_test(test_names_that_look_like_ours_are_removed_too),
+		cmocka_unit_test(test_what_is_wanted_stays),
 	};
 
 	return cmocka_run_group_tests(tests, make_top, drop_top);

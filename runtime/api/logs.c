@@ -1,6 +1,7 @@
 #include "runtime/api/logs.h"
 
 #include "lib/base/fd.h"
+#include "lib/base/time.h"
 #include "runtime/api/routes.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/spec.h"
@@ -204,10 +205,8 @@ static bool wait_more(struct reader *rd, struct stdio *io, uint64_t *seen)
 
 	pthread_mutex_lock(&io->lock);
 	while (io->written == *seen && !io->ended) {
-		struct timespec until;
+		struct timespec until = time_in_ms(1000);
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec++;
 		(void)pthread_cond_timedwait(&io->changed, &io->lock, &until);
 		if (io->written == *seen && !io->ended) {
 			pthread_mutex_unlock(&io->lock);

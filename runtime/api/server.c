@@ -2,6 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/sock.h"
 #include "runtime/api/routes.h"
 
 #include <poll.h>
@@ -11,7 +12,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 struct connection {
 	struct engine *engine;
@@ -22,21 +22,11 @@ static atomic_int connections;
 
 int server_listen_unix(const char *path, unsigned mode, struct err *e)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mode_t mask;
-	int r;
+	mode_t mask = umask(0777 & ~mode);
+	int fd = sock_listen_unix(path, SOCK_STREAM, 128);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: longer than %zu bytes", path,
-			sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path));
-	(void)unlink(path);
-	mask = umask(0777 & ~mode);
-	r = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    listen(fd, 128) < 0;
 	umask(mask);
-	return r ? err_set(e, errno, "listen on %s: %s", path, strerror(errno)) : TAKE_FD(fd);
+	return fd < 0 ? err_set(e, -fd, "listen on %s: %s", path, strerror(-fd)) : fd;
 }
 
 static void *serve(void *arg)

@@ -23,38 +23,28 @@ static yyjson_mut_val *default_of(yyjson_mut_doc *doc, const struct shape_field 
 	return val;
 }
 
-static yyjson_mut_val *copy_strings(
-	yyjson_mut_doc *doc, yyjson_val *val, const char *where, struct err *e)
+/* @is: what each item has to be, which @want names: "an array of strings" */
+static yyjson_mut_val *copy_array(yyjson_mut_doc *doc, yyjson_val *val, bool (*is)(yyjson_val *),
+	const char *want, const char *where, struct err *e)
 {
 	yyjson_mut_val *out = yyjson_mut_arr(doc);
 	yyjson_val *item;
 	size_t i, n;
 
 	if (!yyjson_is_arr(val))
-		return wrong(e, where, "an array of strings", val);
+		return wrong(e, where, want, val);
 	yyjson_arr_foreach (val, i, n, item) {
-		if (!yyjson_is_str(item))
-			return wrong(e, where, "an array of strings", item);
+		if (!is(item))
+			return wrong(e, where, want, item);
 		yyjson_mut_arr_append(out, yyjson_val_mut_copy(doc, item));
 	}
 	return out;
 }
 
-static yyjson_mut_val *copy_ints(
+static yyjson_mut_val *copy_strings(
 	yyjson_mut_doc *doc, yyjson_val *val, const char *where, struct err *e)
 {
-	yyjson_mut_val *out = yyjson_mut_arr(doc);
-	yyjson_val *item;
-	size_t i, n;
-
-	if (!yyjson_is_arr(val))
-		return wrong(e, where, "an array of numbers", val);
-	yyjson_arr_foreach (val, i, n, item) {
-		if (!yyjson_is_int(item))
-			return wrong(e, where, "an array of numbers", item);
-		yyjson_mut_arr_append(out, yyjson_val_mut_copy(doc, item));
-	}
-	return out;
+	return copy_array(doc, val, yyjson_is_str, "an array of strings", where, e);
 }
 
 static yyjson_mut_val *copy_list(yyjson_mut_doc *doc, yyjson_val *val, const struct shape *sub,
@@ -146,7 +136,7 @@ static yyjson_mut_val *copy_field(yyjson_mut_doc *doc, yyjson_val *val, const st
 	case SHAPE_STRV:
 		return copy_strings(doc, val, where, e);
 	case SHAPE_INTS:
-		return copy_ints(doc, val, where, e);
+		return copy_array(doc, val, yyjson_is_int, "an array of numbers", where, e);
 	case SHAPE_OBJ:
 		return shape_apply(doc, val, f->sub, where, e);
 	case SHAPE_LIST:

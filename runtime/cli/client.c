@@ -1,34 +1,28 @@
 #include "runtime/cli/client.h"
 
-#include "lib/base/fd.h"
+#include "lib/base/sock.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 int client_connect(struct err *e)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const char *dir = getenv("SAMPAN_RUN_DIR");
-	AUTO_CLOSE int fd = -1;
-	int n;
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/" INIT_SOCKET_NAME, dir ? dir : "/run");
+	int fd = n < 0 || (size_t)n >= sizeof(path) ? -ENAMETOOLONG
+						    : sock_connect_unix(path, SOCK_SEQPACKET);
 
-	n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/" INIT_SOCKET_NAME,
-		dir ? dir : "/run");
-	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+	if (fd == -ENAMETOOLONG)
 		return err_set(e, ENAMETOOLONG, "SAMPAN_RUN_DIR is too long");
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -EACCES)
+		return err_set(e, EACCES, "only root may talk to init");
 	if (fd < 0)
-		return err_set(e, errno, "socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		if (errno == EACCES)
-			return err_set(e, EACCES, "only root may talk to init");
-		return err_set(e, errno, "init does not answer at %s: %s", address.sun_path,
-			strerror(errno));
-	}
-	return TAKE_FD(fd);
+		return err_set(e, -fd, "init does not answer at %s: %s", path, strerror(-fd));
+	return fd;
 }
 
 int client_ask(int fd, const void *msg, union init_answer *ret, struct err *e)

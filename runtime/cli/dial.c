@@ -2,6 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "lib/base/sock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -10,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 /* bytes moved at once */
 #define DIAL_BYTES 65536
@@ -18,17 +18,8 @@
 static int connect_engine(void)
 {
 	const char *path = getenv("SAMPAN_ENGINE_SOCKET");
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (!path)
-		path = "/run/docker.sock";
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	return TAKE_FD(fd);
+	return sock_connect_unix(path ? path : "/run/docker.sock", SOCK_STREAM);
 }
 
 /* Move what there is. Returns 1, 0 at the end, or -errno. */

@@ -10,7 +10,6 @@
 #include "runtime/engine/health.h"
 #include "runtime/engine/spec.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,32 +51,24 @@ static int read_id(struct engine *en, struct err *e)
 	return r < 0 ? err_set(e, -r, "write engine-id: %s", strerror(-r)) : 0;
 }
 
+static int is_container(void *arg, const char *name)
+{
+	struct err unknown = {0};
+	struct container *c;
+
+	if (container_get(arg, name, &c, &unknown) < 0)
+		return 0;
+	container_put(c);
+	return 1;
+}
+
 /* Directories of containers that are on no record: made and not finished, or removed in part. */
 static int sweep_containers(struct engine *en, struct err *e)
 {
-	int fd = openat(en->root, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
+	AUTO_CLOSE int fd = openat(en->root, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : rmtree_contents_but(fd, is_container, en);
 
-	if (!d)
-		return err_set(e, errno, "containers: %s", strerror(errno));
-	while (r == 0 && (entry = readdir(d))) {
-		struct container *c;
-		struct err unknown = {0};
-
-		if (entry->d_name[0] == '.')
-			continue;
-		if (container_get(en, entry->d_name, &c, &unknown) == 0) {
-			container_put(c);
-			continue;
-		}
-		r = rmtree_at(dirfd(d), entry->d_name);
-		if (r < 0)
-			err_set(e, -r, "remove containers/%s: %s", entry->d_name, strerror(-r));
-	}
-	closedir(d);
-	return r;
+	return r < 0 ? err_set(e, -r, "sweep containers: %s", strerror(-r)) : 0;
 }
 
 int engine_open(struct engine *en, const struct engine_paths *paths, struct err *e)

@@ -1,18 +1,7 @@
 #include "runtime/engine/events.h"
 
-#include "lib/base/time.h"
-
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-int64_t realtime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 void events_init(struct events *ev)
 {
@@ -90,13 +79,7 @@ char *events_next(struct events *ev, uint64_t *cursor, uint64_t until_ms, int64_
 		if (until_ms <= now)
 			break;
 		left = until_ms - now < 60000 ? until_ms - now : 60000;
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		at.tv_sec += (time_t)(left / 1000);
-		at.tv_nsec += (long)(left % 1000) * 1000000;
-		if (at.tv_nsec >= 1000000000) {
-			at.tv_sec++;
-			at.tv_nsec -= 1000000000;
-		}
+		at = time_in_ms(left);
 		(void)pthread_cond_timedwait(&ev->more, &ev->lock, &at);
 	}
 	/* A follower that fell behind misses what was overwritten. */

@@ -2,6 +2,7 @@
 #ifndef SAMPAN_ENGINE_EVENTS_H
 #define SAMPAN_ENGINE_EVENTS_H
 
+#include "lib/base/time.h"
 #include "runtime/engine/limits.h"
 
 #include <pthread.h>
@@ -36,8 +37,5 @@ void events_tell(struct events *ev, const char *type, const char *action, const 
  * none in time.
  */
 char *events_next(struct events *ev, uint64_t *cursor, uint64_t until_ms, int64_t *ret_ns);
-
-/* Realtime in nanoseconds since 1970. */
-int64_t realtime_ns(void);
 
 #endif

@@ -170,11 +170,9 @@ static bool any_runs(const struct engine *en, const struct container *c)
 
 void exec_container_ended(struct engine *en, struct container *c)
 {
-	struct timespec until;
-
 	/* They ended before it did, and init has told so: their ends are on the way. */
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += OUTPUT_LEFT_MS / 1000;
+	struct timespec until = time_in_ms(OUTPUT_LEFT_MS);
+
 	pthread_mutex_lock(&en->lock);
 	while (any_runs(en, c) && pthread_cond_timedwait(&c->changed, &en->lock, &until) == 0)
 		;

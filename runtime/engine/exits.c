@@ -1,6 +1,7 @@
 /* How containers end: the end itself, who waits for it, and what the restart policy makes of it. */
 #include "lib/base/io.h"
 #include "lib/base/log.h"
+#include "lib/base/time.h"
 #include "runtime/engine/container.h"
 #include "runtime/engine/exec.h"
 #include "runtime/engine/health.h"
@@ -12,26 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct ending {
 	struct engine *en;
 	struct init_exit x;
 };
-
-static struct timespec in_ms(uint64_t ms)
-{
-	struct timespec at;
-
-	clock_gettime(CLOCK_MONOTONIC, &at);
-	at.tv_sec += (time_t)(ms / 1000);
-	at.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (at.tv_nsec >= 1000000000) {
-		at.tv_sec++;
-		at.tv_nsec -= 1000000000;
-	}
-	return at;
-}
 
 /* Whether the kernel killed any of its processes for want of memory. Source: cgroup-v2.rst. */
 static bool was_oom_killed(const struct container *c)
@@ -116,7 +102,7 @@ static void note_end(struct engine *en, struct container *c, const struct init_e
 /* Wait for its turn and start it again, unless somebody says otherwise meanwhile. */
 static void restart(struct engine *en, struct container *c, uint64_t wait_ms)
 {
-	struct timespec until = in_ms(wait_ms);
+	struct timespec until = time_in_ms(wait_ms);
 	struct err e = {0};
 	bool still;
 
@@ -249,10 +235,8 @@ int container_wait(struct engine *en, struct container *c, enum wait_for what, u
 
 	pthread_mutex_lock(&en->lock);
 	while (!wait_over(c, what, begun)) {
-		struct timespec until;
+		struct timespec until = time_in_ms(1000);
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec++;
 		if (pthread_cond_timedwait(&c->changed, &en->lock, &until) == ETIMEDOUT &&
 			give_up(arg)) {
 			r = -ECANCELED;

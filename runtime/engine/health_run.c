@@ -324,14 +324,7 @@ static void *watch(void *arg)
 			pthread_cond_wait(&en->health_due, &en->lock);
 			continue;
 		}
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		next = next > now ? next - now : 0;
-		at.tv_sec += (time_t)(next / 1000);
-		at.tv_nsec += (long)(next % 1000) * 1000000;
-		if (at.tv_nsec >= 1000000000) {
-			at.tv_sec++;
-			at.tv_nsec -= 1000000000;
-		}
+		at = time_in_ms(next > now ? next - now : 0);
 		(void)pthread_cond_timedwait(&en->health_due, &en->lock, &at);
 	}
 	return NULL;

@@ -1,13 +1,13 @@
 #include "runtime/engine/initlink.h"
 
 #include "lib/base/fd.h"
+#include "lib/base/sock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 union message {
 	struct init_header h;
@@ -20,16 +20,11 @@ union message {
 
 static int open_socket(const char *path, struct err *e)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = sock_connect_unix(path, SOCK_SEQPACKET);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: longer than %zu bytes", path,
-			sizeof(address.sun_path) - 1);
-	memcpy(address.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_set(e, errno, "init does not answer at %s: %s", path, strerror(errno));
-	return TAKE_FD(fd);
+	if (fd < 0)
+		return err_set(e, -fd, "init does not answer at %s: %s", path, strerror(-fd));
+	return fd;
 }
 
 /* Send @msg, with @fd unless it is -1. */

@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 struct stdio *container_io(struct engine *en, struct container *c)
 {
@@ -263,16 +262,9 @@ int container_signal(struct engine *en, struct container *c, int signal)
 
 bool container_wait_stopped(struct engine *en, struct container *c, int64_t ms)
 {
-	struct timespec until;
+	struct timespec until = time_in_ms(ms < 0 ? 0 : (uint64_t)ms);
 	bool stopped;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&en->lock);
 	while (container_runs(&c->state)) {
 		int r = ms < 0 ? pthread_cond_wait(&c->changed, &en->lock)

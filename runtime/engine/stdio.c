@@ -11,7 +11,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <time.h>
 
 /* bytes read at once: the size of a pipe */
 #define READ_BYTES 65536
@@ -298,15 +297,8 @@ int stdio_loop_start(struct stdio_loop *loop, struct err *e)
 
 void stdio_wait_end(struct stdio *io, uint64_t ms)
 {
-	struct timespec until;
+	struct timespec until = time_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (time_t)(ms / 1000);
-	until.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&io->lock);
 	while (!io->ended && pthread_cond_timedwait(&io->changed, &io->lock, &until) == 0)
 		;

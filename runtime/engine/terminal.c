@@ -1,26 +1,19 @@
 /* Terminals: the runtime makes them and hands their masters over a socket. */
 #include "lib/base/fd.h"
+#include "lib/base/sock.h"
 #include "runtime/engine/container.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 int terminal_listen(struct engine *en, const char *id, char *path, size_t size, struct err *e)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd;
 
 	(void)snprintf(path, size, "%s/%.12s.console", en->paths.run, id);
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: too long for a socket", path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	(void)unlink(path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-		listen(fd, 1) < 0)
-		return err_set(e, errno, "listen on %s: %s", path, strerror(errno));
-	return TAKE_FD(fd);
+	fd = sock_listen_unix(path, SOCK_STREAM, 1);
+	return fd < 0 ? err_set(e, -fd, "listen on %s: %s", path, strerror(-fd)) : fd;
 }
 
 int terminal_take(int listener, struct err *e)

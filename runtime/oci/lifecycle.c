@@ -4,6 +4,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "lib/base/num.h"
+#include "lib/base/sock.h"
 #include "lib/base/sys.h"
 #include "lib/base/time.h"
 #include "runtime/oci/cgroup.h"
@@ -21,7 +22,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 int args_count(char **args, int min, int max, const char *usage, struct err *e)
 {
@@ -239,16 +239,9 @@ int write_pid_file(const char *path, pid_t pid, struct err *e)
 
 int connect_unix(const char *field, const char *path, struct err *e)
 {
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	int fd = sock_connect_unix(path, SOCK_STREAM);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return err_set(e, ENAMETOOLONG, "%s: %s: longer than %zu bytes", field, path,
-			sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path));
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return err_set(e, errno, "%s: connect to %s: %s", field, path, strerror(errno));
-	return TAKE_FD(fd);
+	return fd < 0 ? err_set(e, -fd, "%s: connect to %s: %s", field, path, strerror(-fd)) : fd;
 }
 
 int send_pidfd(const char *path, int pidfd, struct err *e)

@@ -2,11 +2,11 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "lib/util/rmtree.h"
 #include "runtime/store/images.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,33 +193,38 @@ void blob_store_drop(struct image_store *s, const char *digest)
 	(void)unlinkat(s->root, path, 0);
 }
 
+struct sweep {
+	struct image_store *s;
+	const char *algorithm;
+	struct err *e;
+};
+
+static int is_in_use(void *arg, const char *name)
+{
+	const struct sweep *sw = arg;
+	char digest[DIGEST_TEXT_BYTES + 256];
+
+	(void)snprintf(digest, sizeof(digest), "%s:%s", sw->algorithm, name);
+	return in_use(sw->s, digest, sw->e);
+}
+
 /* Remove from blobs/@algorithm what is on no record. */
 static int sweep_algorithm(struct image_store *s, const char *algorithm, struct err *e)
 {
-	char digest[DIGEST_TEXT_BYTES + 256];
-	struct dirent *entry;
-	int r = 0;
-	int fd;
-	DIR *d;
+	struct sweep sw = {s, algorithm, e};
+	char path[BLOB_PATH_BYTES];
+	AUTO_CLOSE int fd = -1;
+	int r;
 
-	(void)snprintf(digest, sizeof(digest), "blobs/%s", algorithm);
+	(void)snprintf(path, sizeof(path), "blobs/%s", algorithm);
 	if ((mkdirat(s->root, "blobs", 0700) < 0 && errno != EEXIST) ||
-		(mkdirat(s->root, digest, 0700) < 0 && errno != EEXIST))
-		return err_set(e, errno, "make %s: %s", digest, strerror(errno));
-	fd = openat(s->root, digest, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return err_set(e, errno, "open %s: %s", digest, strerror(errno));
-	while (r >= 0 && (entry = readdir(d))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void)snprintf(digest, sizeof(digest), "%s:%s", algorithm, entry->d_name);
-		r = in_use(s, digest, e);
-		if (r == 0 && unlinkat(dirfd(d), entry->d_name, 0) < 0)
-			r = err_set(e, errno, "remove blob %.64s: %s", digest, strerror(errno));
-	}
-	closedir(d);
-	return r < 0 ? r : 0;
+		(mkdirat(s->root, path, 0700) < 0 && errno != EEXIST))
+		return err_set(e, errno, "make %s: %s", path, strerror(errno));
+	fd = openat(s->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(e, errno, "open %s: %s", path, strerror(errno));
+	r = rmtree_contents_but(fd, is_in_use, &sw);
+	return r < 0 && !e->code ? err_set(e, -r, "sweep %s: %s", path, strerror(-r)) : r;
 }
 
 int blob_store_sweep(struct image_store *s, struct err *e)

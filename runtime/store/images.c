@@ -1,6 +1,7 @@
 #include "runtime/store/images.h"
 
 #include "lib/base/fd.h"
+#include "lib/base/time.h"
 #include "lib/util/rmtree.h"
 #include "runtime/store/blobs.h"
 #include "runtime/store/layers.h"
@@ -10,15 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
-
-static int64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 static int open_dir(int root, const char *name, mode_t mode)
 {
@@ -62,7 +54,7 @@ static int record(struct image_store *s, const char *id, const char *config,
 	int r = db_run(s->db, e,
 		"INSERT INTO images (id, config, size, tagged_ns) VALUES (?, ?, 0, ?) "
 		"ON CONFLICT (id) DO NOTHING",
-		"ssi", id, config, now_ns());
+		"ssi", id, config, realtime_ns());
 
 	for (size_t i = 0; r >= 0 && i < n; i++)
 		r = db_run(s->db, e,
@@ -126,8 +118,8 @@ int image_store_name(struct image_store *s, const char *id, const char *name, st
 		"ON CONFLICT (name) DO UPDATE SET image = excluded.image",
 		"ss", shorter, id);
 	if (r >= 0)
-		r = db_run(s->db, e, "UPDATE images SET tagged_ns = ? WHERE id = ?", "is", now_ns(),
-			id);
+		r = db_run(s->db, e, "UPDATE images SET tagged_ns = ? WHERE id = ?", "is",
+			realtime_ns(), id);
 	return r < 0 ? r : 0;
 }
 

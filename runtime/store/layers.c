@@ -5,7 +5,6 @@
 #include "runtime/image/layer.h"
 #include "runtime/store/blobs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,30 +32,26 @@ static int layer_known(struct image_store *s, const char *chain, struct err *e)
 	return r < 0 ? r : known;
 }
 
+struct sweep {
+	struct image_store *s;
+	struct err *e;
+};
+
+static int is_known(void *arg, const char *name)
+{
+	const struct sweep *sw = arg;
+	char chain[IMAGE_ID_BYTES + 256];
+
+	(void)snprintf(chain, sizeof(chain), "sha256:%s", name);
+	return layer_known(sw->s, chain, sw->e);
+}
+
 int layers_sweep(struct image_store *s, struct err *e)
 {
-	int fd = openat(s->layers, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int r = 0;
+	struct sweep sw = {s, e};
+	int r = rmtree_contents_but(s->layers, is_known, &sw);
 
-	if (!d)
-		return err_set(e, errno, "layers: %s", strerror(errno));
-	while (r >= 0 && (entry = readdir(d))) {
-		char chain[IMAGE_ID_BYTES + 256];
-
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		(void)snprintf(chain, sizeof(chain), "sha256:%s", entry->d_name);
-		r = layer_known(s, chain, e);
-		if (r == 0) {
-			r = rmtree_at(s->layers, entry->d_name);
-			if (r < 0)
-				err_set(e, -r, "remove layers/%s: %s", entry->d_name, strerror(-r));
-		}
-	}
-	closedir(d);
-	return r < 0 ? r : 0;
+	return r < 0 && !e->code ? err_set(e, -r, "sweep layers: %s", strerror(-r)) : r;
 }
 
 int image_store_open_layer(const struct image_store *s, const char *chain)
