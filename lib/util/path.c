@@ -13,12 +13,12 @@
 /* times that a path with ".." is looked up while somebody renames; a second of it is less */
 #define TRIES_MAX 10000
 
-int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
+static int open_in_root(int rootfd, const char *path, int flags, mode_t mode, uint64_t more)
 {
 	struct open_how how = {
 		.flags = (unsigned)flags | O_CLOEXEC,
 		.mode = mode,
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | more,
 	};
 	unsigned tries = TRIES_MAX;
 	int fd;
@@ -29,6 +29,16 @@ int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
 		fd = sys_openat2(rootfd, path[0] ? path : ".", &how);
 	} while (fd < 0 && (errno == EINTR || (errno == EAGAIN && --tries)));
 	return fd < 0 ? -errno : fd;
+}
+
+int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode)
+{
+	return open_in_root(rootfd, path, flags, mode, 0);
+}
+
+int path_open_in_mount(int rootfd, const char *path, int flags)
+{
+	return open_in_root(rootfd, path, flags, 0, RESOLVE_NO_XDEV);
 }
 
 /* Open the directory that the first @len bytes of @path name. */

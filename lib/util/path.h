@@ -24,6 +24,10 @@
  */
 int path_open_in_root(int rootfd, const char *path, int flags, mode_t mode);
 
+/* The same for what is in the file system of @rootfd itself: -EXDEV where @path, or a symlink on
+ * the way, leads to something that is mounted there. */
+int path_open_in_mount(int rootfd, const char *path, int flags);
+
 /*
  * Open the directory @path below @rootfd and make what is missing of it.
  * @mode: of the directories made, before the umask

@@ -170,6 +170,21 @@ static void magic_links_are_refused(void **state)
 	assert_int_equal(path_open_in_root(proc, "cwd/.", O_PATH, 0), -ELOOP);
 }
 
+static void what_is_mounted_is_not_in_the_mount(void **state)
+{
+	AUTO_CLOSE int host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO_CLOSE int fd = -1;
+
+	(void)state;
+	assert_int_equal(path_open_in_mount(host, "proc", O_PATH), -EXDEV);
+	assert_int_equal(path_open_in_mount(host, "/proc/self", O_PATH), -EXDEV);
+	assert_int_equal(mkdirat(rootfd, "in-mount", 0755), 0);
+	assert_int_equal(symlinkat("/../in-mount", rootfd, "in-mount-link"), 0);
+	fd = path_open_in_mount(rootfd, "/in-mount-link", O_PATH | O_DIRECTORY);
+	assert_true(fd >= 0);
+	assert_int_equal(path_open_in_mount(rootfd, "/none", O_PATH), -ENOENT);
+}
+
 static void split_names_parent_and_last(void **state)
 {
 	char parent[64];
@@ -200,6 +215,7 @@ int main(void)
 		cmocka_unit_test(symlinks_without_end_are_refused),
 		cmocka_unit_test(file_on_the_way_is_no_directory),
 		cmocka_unit_test(magic_links_are_refused),
+		cmocka_unit_test(what_is_mounted_is_not_in_the_mount),
 		cmocka_unit_test(split_names_parent_and_last),
 	};
 

@@ -247,10 +247,10 @@ static int open_target(int root, const struct config_mount *m, bool is_dir, bool
 }
 
 /* A new file system, with what fsmount(2) leaves to be done. @covered: as in mount_new */
-static int open_new(const struct config *c, size_t i, int covered, struct err *e)
+static int open_new(const struct container *c, size_t i, int covered, struct err *e)
 {
-	const struct config_mount *m = &c->mounts[i];
-	AUTO_CLOSE int fd = mount_new(c, i, covered, e);
+	const struct config_mount *m = &c->config->mounts[i];
+	AUTO_CLOSE int fd = mount_new(c->config, i, covered, e);
 	struct mount_options rest = {.top.propagation = m->options.top.propagation,
 		.all.propagation = m->options.all.propagation};
 	int r;
@@ -258,7 +258,7 @@ static int open_new(const struct config *c, size_t i, int covered, struct err *e
 	if (fd < 0)
 		return TAKE_FD(fd);
 	if (m->options.tmpcopyup) {
-		r = covered < 0 ? 0 : tmpcopyup(m, i, covered, fd, e);
+		r = covered < 0 ? 0 : tmpcopyup(m, i, c->tree, fd, e);
 		if (r < 0)
 			return r;
 		rest.top.set = mount_attributes(&m->options) & MOUNT_ATTR_RDONLY;
@@ -276,7 +276,7 @@ static int open_source(const struct container *c, size_t i, int covered, struct 
 	if (m->options.bind)
 		return c->binds[i].fd;
 	if (!is_cgroup(m) || c->config->ns[NS_CGROUP].given) {
-		fd = open_new(c->config, i, covered, e);
+		fd = open_new(c, i, covered, e);
 		return fd == -EPERM ? open_instead(c, m) : fd;
 	}
 	fd = ns_user_confined(c->config) ? open_cgroup_dir(c, m) : open_hosts_cgroups(m);

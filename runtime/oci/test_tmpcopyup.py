@@ -176,6 +176,16 @@ def test_what_is_mounted_in_the_image_is_not_copied(oci, image):
         subprocess.run(["umount", image / "empty"], check=True)
 
 
+def test_what_a_volume_has_is_not_copied(oci, image):
+    (oci.rootfs / "v").symlink_to("d/sub/deep")
+    volume = oci.path / "volume"
+    (volume / "deep").mkdir(parents=True)
+    (volume / "deep" / "theirs").touch()
+    oci.config["mounts"].append({"destination": "/d/sub", "source": str(volume), "options": ["bind"]})
+    add(oci, "/v")
+    assert oci.sh("ls -A /v/; grep -c ' /d/sub/deep tmpfs' /proc/mounts").split() == ["1"]
+
+
 def test_in_a_user_namespace(oci, image):
     for path in (image / "node", image / "holes"):
         os.remove(path)

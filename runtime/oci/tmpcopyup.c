@@ -268,14 +268,17 @@ static int copy_directory(struct copy *c, int from, int to)
  * there, not even an access time, and whatever somebody puts into it meanwhile, no symlink is
  * followed and no device opened.
  */
-static int open_image(int covered)
+static int open_image(int root, const char *path)
 {
 	struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSYMFOLLOW};
-	AUTO_CLOSE int tree =
-		sys_open_tree(covered, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	AUTO_CLOSE int place = path_open_in_mount(root, path, O_PATH | O_DIRECTORY);
+	AUTO_CLOSE int tree = -1;
 	int fd;
 
+	if (place < 0)
+		return TAKE_FD(place);
+	tree = sys_open_tree(place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (tree < 0 || sys_mount_setattr(tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
 		return -errno;
 	fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -299,13 +302,16 @@ static int finish_top(struct copy *c, const struct config_mount *m, int from, in
 	return finish(c, from, to, &st);
 }
 
-int tmpcopyup(const struct config_mount *m, size_t i, int covered, int tmpfs, struct err *e)
+int tmpcopyup(const struct config_mount *m, size_t i, int root, int tmpfs, struct err *e)
 {
-	AUTO_CLOSE int from = open_image(covered);
+	AUTO_CLOSE int from = open_image(root, m->destination);
 	AUTO_CLOSE int to = openat(tmpfs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct copy c = {.top = to};
 	int r = from < 0 ? from : 0;
 
+	/* What is mounted there is not the image's. */
+	if (r == -EXDEV)
+		return 0;
 	if (r == 0 && to < 0)
 		r = -errno;
 	if (r == 0)

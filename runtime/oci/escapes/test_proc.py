@@ -89,6 +89,16 @@ def test_proc_is_mounted_where_it_says(oci, where):
     must_not(f"{name} /elsewhere " in seen or f"{name}fs /elsewhere " in seen, "it is mounted behind the link")
 
 
+@pytest.mark.weakened_by("copyup-across-mounts")
+def test_a_tmpfs_copies_nothing_of_proc_through_a_link(oci):
+    """Masks come after all mounts: what is copied before them would be a copy that nothing hides."""
+    (oci.rootfs / "data").symlink_to("/proc/sys/kernel/random")
+    oci.config["mounts"].append({"destination": "/data", "type": "tmpfs", "options": ["tmpcopyup"]})
+    seen = attempt(oci, "sh", "-c", "ls -A /data/; echo copied")
+    assert "copied" in seen
+    must_not("boot_id" in seen, f"the tmpfs has {seen.split()}")
+
+
 # Opening for writing is the attack; nothing is written.
 OPEN = "for f in {files}; do (exec 9>>$f) 2>/dev/null && echo open $f; done"
 HOSTS_OWN = [CORE, "/proc/sys/kernel/modprobe", "/proc/sys/vm/panic_on_oom", "/proc/sys/fs/binfmt_misc/register",

@@ -68,6 +68,10 @@ WEAKENINGS = {
     "masks-by-path": [
         (OCI + "rootfs.c", "		if (found) {", "		if (0) {"),
     ],
+    "copyup-across-mounts": [
+        (PATH, "return open_in_root(rootfd, path, flags, 0, RESOLVE_NO_XDEV);",
+         "return open_in_root(rootfd, path, flags, 0, 0);"),
+    ],
     "no-masks": [
         (OCI + "rootfs.c", "int n = mask_path(c, r, path);", "int n = 0; (void)mask_path;"),
     ],
