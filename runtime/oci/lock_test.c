@@ -1,6 +1,7 @@
 #include "runtime/oci/state.h"
 
 #include "lib/base/fd.h"
+#include "runtime/oci/state_test_root.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -11,27 +12,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <cmocka.h>
-
-static char root[] = "/tmp/lock_test.XXXXXX";
-static int rootfd = -1;
-
-static int make_root(void **state)
-{
-	struct err e = {0};
-
-	(void)state;
-	if (!mkdtemp(root))
-		return -1;
-	rootfd = state_open_root(root, &e);
-	return rootfd < 0 ? -1 : 0;
-}
-
-static int drop_root(void **state)
-{
-	(void)state;
-	fd_close(&rootfd);
-	return rmdir(root);
-}
 
 static void who_makes_it_has_the_lock(void **state)
 {

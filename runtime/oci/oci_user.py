@@ -1,11 +1,13 @@
 """The bundle and calls of oci_host.py for an ordinary user."""
 
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import tempfile
+import time
 
 from oci_host import OCI, SECONDS, Oci
 
@@ -61,3 +63,9 @@ def user_oci():
 
 def mount_of(oci, destination):
     return next(m for m in oci.config["mounts"] if m["destination"] == destination)
+
+
+def wait_for_processes(oci, n):
+    end = time.monotonic() + SECONDS
+    while len(json.loads(oci.ok("ps", "--format", "json", "c"))) != n:
+        assert time.monotonic() < end, oci.ok("ps", "c")

@@ -2,6 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "runtime/oci/state_test_root.h"
 #include "runtime/oci/sync.h"
 
 #include <fcntl.h>
@@ -19,27 +20,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <cmocka.h>
-
-static char root[] = "/tmp/state_test.XXXXXX";
-static int rootfd = -1;
-
-static int make_root(void **state)
-{
-	struct err e = {0};
-
-	(void)state;
-	if (!mkdtemp(root))
-		return -1;
-	rootfd = state_open_root(root, &e);
-	return rootfd < 0 ? -1 : 0;
-}
-
-static int drop_root(void **state)
-{
-	(void)state;
-	fd_close(&rootfd);
-	return rmdir(root);
-}
 
 static void ids_become_directory_names(void **state)
 {
