@@ -29,7 +29,7 @@ include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients weaken
+.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients weaken check-failures
 PACKAGES_all := build
 PACKAGES_run := build run
 PACKAGES_image := build image
@@ -86,6 +86,11 @@ check: ## unit tests with ASan and UBSan, stored fuzz inputs, linters, kernel co
 weaken: ## take the runtime's defences out one by one and see each attack of its escape tests work; as root
 	$(call install,weaken)
 	$(Q)runtime/oci/escapes/weaken.py $(WEAKEN)
+
+check-failures: ## let every system call of the runtime fail in every way, and hold each pair of commands everywhere; as root
+	$(call install,check)
+	$(Q)SAMPAN_FAILURES=all /usr/bin/python3 -m pytest -q -p no:cacheprovider runtime/oci/test_failure_calls.py \
+		runtime/oci/test_failure_together.py
 
 fetch: ## load all third-party sources into the cache; after that the build works offline
 	$(call install,all)

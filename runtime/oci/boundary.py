@@ -17,6 +17,7 @@ from oci_host import SECONDS
 
 SOURCE = pathlib.Path(__file__).parent / "guest_test_failure" / "boundary.c"
 CLONE_NEWNS = 0x20000
+MS_PRIVATE_REC = 0x44000
 MS_SHARED_REC = 0x104000
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -52,15 +53,22 @@ def call_names():
     return {int(number): name for name, number in names}
 
 
+def mounts():
+    return pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+
+
 class Machine:
     """This process as the whole machine: orphans come to it, and its mounts are nobody else's.
-    They are shared, so that a container's mount that got out would show."""
+    They are shared, so that a container's mount that got out would show, but not with the host, whose
+    other users mount what they like."""
 
     def __enter__(self):
         self.old = os.open("/proc/self/ns/mnt", os.O_RDONLY)
         check(libc.unshare(CLONE_NEWNS))
-        check(libc.mount(b"none", b"/", None, MS_SHARED_REC, None))
+        for how in (MS_PRIVATE_REC, MS_SHARED_REC):
+            check(libc.mount(b"none", b"/", None, how, None))
         check(libc.prctl(PR_SET_CHILD_SUBREAPER, 1))
+        Machine.mounts = set(mounts())
         return self
 
     def __exit__(self, *_):
@@ -118,6 +126,7 @@ class Call:
     n: int
     name: str
     args: str
+    before: str = ""  # the call before it in its process, as far as that was traced
 
     def __str__(self):
         return f"{self.role}:{self.n} {self.name}({self.args})"
@@ -166,7 +175,12 @@ class Boundaries:
     def trace(self, *args):
         r = self.call(*args, role="-", n="-", action="trace")
         assert r.status == 0, r
-        return [parse(line) for line in self.report.read_text().splitlines()]
+        calls = [parse(line) for line in self.report.read_text().splitlines()]
+        last = {}
+        for c in calls:
+            c.before = last.get(c.role, "")
+            last[c.role] = f"{c.name}({c.args})"
+        return calls
 
     def left(self):
         """What this machine has of any container."""
@@ -176,9 +190,14 @@ class Boundaries:
             # what the cache holds is nobody's container
             "state": sorted(p for p in state if not re.fullmatch(r"\.seccomp(/[0-9a-f]{16})?", p)),
             "cgroups": sorted(str(p) for p in self.parent.rglob("*") if p.is_dir()),
-            "mounts": pathlib.Path("/proc/self/mountinfo").read_text().splitlines(),
+            # Not those that are gone: so are the mounts of others here when they remove the directory.
+            "mounts": [line for line in mounts() if line not in Machine.mounts],
             "files": sorted(p.name for p in self.oci.path.iterdir() if p != root),
         }
+
+    def processes(self):
+        """How many live in cgroups of containers."""
+        return sum(len(p.read_text().split()) for p in self.parent.rglob("cgroup.procs"))
 
     def create(self):
         self.ok("create", "--bundle", self.oci.bundle, "c")
@@ -215,6 +234,7 @@ def cases(bundle):
                     only_process=True),
         "start": Case(Boundaries.create, ["start", "c"]),
         "exec": Case(Boundaries.start, ["exec", "--detach", "c", "sleep", "1000"]),
+        "state": Case(Boundaries.start, ["state", "c"]),
         "kill": Case(Boundaries.start, ["kill", "c", "TERM"]),
         "kill-all": Case(Boundaries.start, ["kill", "--all", "c", "KILL"]),
         "pause": Case(Boundaries.start, ["pause", "c"]),
@@ -231,6 +251,21 @@ QUIET = {
     "read", "readlink", "readlinkat", "rt_sigaction", "rt_sigprocmask", "set_tid_address", "stat",
     "statx", "umask",
 }
+
+
+# All of the loops, for `make check-failures`; otherwise each different call once.
+ALL = os.environ.get("SAMPAN_FAILURES") == "all"
+
+
+def sample(calls):
+    """The first call of each kind: what it is and the texts it is about."""
+    if ALL:
+        return calls
+    first = {}
+    for c in calls:
+        texts = re.findall(r'"[^"]*"', c.args)
+        first.setdefault((c.role, c.name, *[re.sub(r"\d+", "N", t) for t in texts]), c)
+    return list(first.values())
 
 
 def choose(calls, case):

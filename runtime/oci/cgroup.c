@@ -153,6 +153,7 @@ static int make_path(int rootfd, const char *path, const struct need *enable, st
 		const char *start = rest + strspn(rest, "/");
 		size_t len = strcspn(start, "/");
 		char name[256];
+		bool made;
 		int next;
 
 		if (len == 0)
@@ -167,9 +168,17 @@ static int make_path(int rootfd, const char *path, const struct need *enable, st
 				return -e->code;
 		}
 		rest = start + len;
-		if (mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+		made = mkdirat(dir, name, 0755) == 0;
+		if (!made && errno != EEXIST)
 			break;
 		next = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (next < 0 && made) {
+			int why = errno;
+
+			/* The caller may go on without: nobody would remove it. */
+			(void)unlinkat(dir, name, AT_REMOVEDIR);
+			errno = why;
+		}
 		fd_close(&dir);
 		dir = next;
 	}

@@ -168,12 +168,13 @@ int creation_make_filter(struct creation *n, struct err *e)
  * rules for devices are no limit that is missed. */
 static int go_without_cgroup(struct creation *n, const char *need, int r, struct err *e)
 {
-	n->h.state.cgroup = NULL;
-	if (!need)
-		return 0;
-	if (strcmp(need, "devices") == 0 && ns_user_confined(&n->config)) {
+	const bool confined = need && strcmp(need, "devices") == 0 && ns_user_confined(&n->config);
+
+	if (confined)
 		oci_warn("linux.resources.devices: cannot be applied in a user namespace, left "
 			 "out");
+	if (!need || confined) {
+		n->h.state.cgroup = NULL;
 		return 0;
 	}
 	if (r == 0)

@@ -131,9 +131,10 @@ static int set_limits(const struct process_final *f, struct err *e)
 	/* The runtime may have raised its soft limit for a long list of mounts. The hard one stays:
 	 * it may have been raised for this process. */
 	if (f->nofile) {
-		if (getrlimit(RLIMIT_NOFILE, &nofile) == 0)
-			nofile.rlim_cur = f->nofile->rlim_cur;
-		if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
+		int r = getrlimit(RLIMIT_NOFILE, &nofile);
+
+		nofile.rlim_cur = f->nofile->rlim_cur;
+		if (r < 0 || setrlimit(RLIMIT_NOFILE, &nofile) < 0)
 			return err_set(e, errno, "process.rlimits: restore: %s", strerror(errno));
 	}
 	for (size_t i = 0; i < p->n_rlimits; i++) {

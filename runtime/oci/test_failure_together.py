@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from boundary import QUIET, Boundaries, Machine, call_names, driver, reap
+from boundary import QUIET, Boundaries, Machine, call_names, driver, reap, sample
 from oci_host import NEEDS
 
 pytestmark = NEEDS
@@ -63,19 +63,22 @@ class Held:
         return status, text
 
 
-def wait_for_lock(process):
-    """Until it waits for somebody else's lock, or has ended."""
-    flock = next(n for n, name in call_names().items() if name == "flock")
+def wait_until_it_waits(process):
+    """For somebody else's lock, an answer or the end of a process, or until it has ended. (A container
+    ends when its last process was waited for, and that of an exec is only by the exec.)"""
     stat = pathlib.Path(f"/proc/{process.pid}/stat")
     call = pathlib.Path(f"/proc/{process.pid}/syscall")
     while stat.read_text().rpartition(") ")[2][0] not in "ZX":
         number, *args = call.read_text().split()
-        if number == str(flock) and args[1] == "0x2":  # LOCK_EX, which waits
+        name = call_names().get(int(number)) if number.isdecimal() else None
+        if name in ("recvfrom", "poll") or (name == "flock" and args[1] == "0x2"):  # LOCK_EX, which waits
             return
         os.sched_yield()
 
 
 CREATE = ["create", "--bundle", "BUNDLE", "c"]
+START = ["start", "c"]
+EXEC = ["exec", "--detach", "c", "sleep", "1000"]
 DELETE = ["delete", "--force", "c"]
 
 # What is prepared, the first, the second, and whether each must win whatever happens.
@@ -83,6 +86,11 @@ PAIRS = {
     "create-create": (Boundaries.nothing, CREATE, CREATE, "one"),
     "create-delete": (Boundaries.nothing, CREATE, DELETE, "second"),
     "create-kill": (Boundaries.nothing, CREATE, ["kill", "c", "KILL"], "any"),
+    "start-start": (Boundaries.create, START, START, "one"),
+    "start-delete": (Boundaries.create, START, DELETE, "second"),
+    "exec-delete": (Boundaries.start, EXEC, DELETE, "second"),
+    "delete-delete": (Boundaries.start, DELETE, DELETE, "both"),
+    "delete-create": (Boundaries.start, DELETE, CREATE, "first"),
 }
 
 
@@ -94,7 +102,7 @@ def together(at, pair, role, n):
     held = Held(at, *[bundle if a == "BUNDLE" else a for a in first], role=role, n=n)
     held.wait()
     other = at.spawn(*[bundle if a == "BUNDLE" else a for a in second])
-    wait_for_lock(other)
+    wait_until_it_waits(other)
     one = held.end()
     status = reap(other)
     at.err.seek(0)
@@ -108,9 +116,12 @@ def check_pair(at, pair, one, two):
         assert (status, error) == (0, "") or (
             status == 1 and len(error.splitlines()) == 1 and error.startswith("sampan-oci: "))
     won = (one[0] == 0, two[0] == 0)
-    expected = {"one": [(True, False), (False, True)], "second": [(True, True), (False, True)]}
+    expected = {"one": [(True, False), (False, True)], "second": [(True, True), (False, True)],
+                "first": [(True, True), (True, False)], "both": [(True, True)]}
     assert pair[3] == "any" or won in expected[pair[3]]
-    if pair[2] is CREATE:
+    if pair[2] is START:
+        assert at.oci.state()["status"] == "running"
+    if pair[2] is CREATE and (won[1] or pair[1] is CREATE):
         assert at.oci.state()["status"] == "created"
 
 
@@ -123,7 +134,7 @@ def test_two_at_once(at, name):
     at.ok(*DELETE)
     reap()
     quiet = False
-    for call in calls:
+    for call in sample(calls):
         was_quiet, quiet = quiet, call.name in QUIET
         # The stages of the container's process change nothing that the second looks at.
         if was_quiet or call.role and call.name not in ("clone3", "execve", "sendto", "recvfrom"):

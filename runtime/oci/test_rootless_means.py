@@ -3,7 +3,6 @@ that user."""
 
 import os
 import pathlib
-import stat
 import subprocess
 
 import pytest
