@@ -229,3 +229,45 @@ class Init:
             return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
         except (FileNotFoundError, ProcessLookupError):
             return True
+
+
+def shell(script, *lines):
+    """A service file that runs a script."""
+    return "\n".join([f"exec=/bin/sh -c '{script}'", *lines, ""])
+
+
+SLEEPER = shell("echo is up; exec sleep 1000", "console=yes")
+
+
+def read_log(init, name, lines):
+    """The service's log, once it has that many lines."""
+    client, data, cursor = init.client(), b"", 0
+    while data.count(b"\n") < lines:
+        answer = client.ask(LOGS, name, struct.pack("=QII", cursor, 1, 0))
+        cursor, data = answer.cursor, data + answer.data[: answer.len]
+    return data.decode()
+
+
+def release(gate):
+    """Write a line to a fifo. It stays open, so that nobody has to be there to read it yet."""
+    os.write(os.open(gate, os.O_RDWR), b"go\n")
+
+
+def make_orphans(start, helper, tmp_path, n, **services):
+    """An init with n orphaned processes below it: (init, pids, end), end() lets them end."""
+    gate = tmp_path / "orphans"
+    os.mkfifo(gate)
+    keep = os.open(gate, os.O_RDWR)
+    # in a session of their own, because what is left of a service is killed with it
+    init = start({"maker": shell(f"setsid {helper} orphans {n} 4 4<{gate} & exec sleep 1000",
+                                 "console=yes"), **services})
+    pids = {}
+    while len(pids) < n:
+        found = init.wait_for(r"^maker . (\d+) (\d+)$")
+        pids[int(found[1])] = int(found[2])
+    init.wait_for("^maker . all are orphans")
+    return init, pids, lambda: os.close(keep)
+
+
+def keep(client, name, fd_name, fds):
+    return client.ask(KEEP_FD, name, struct.pack("=24s", fd_name.encode()), fds)
