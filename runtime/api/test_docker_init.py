@@ -1,8 +1,16 @@
 """HostConfig.Init: an init of our own in front of the program."""
 
+import time
+
 from harness import OCI
 
 INIT = {"Init": True}
+
+
+def wait_said(engine, container, word):
+    deadline = time.monotonic() + 60
+    while word not in b"".join(data for _, data in engine.logs(container)):
+        assert time.monotonic() < deadline
 
 
 def test_the_program_is_its_child_and_its_exit_code_the_containers(engine):
@@ -22,11 +30,9 @@ def test_orphans_are_reaped(engine):
 def test_signals_reach_the_program(engine):
     script = "trap 'echo term; exit 3' TERM; trap 'echo usr1' USR1; echo ready; while :; do sleep 0.1; done"
     container = engine.start("sh", "-c", script, host=INIT)
-    while not engine.logs(container):
-        pass
+    wait_said(engine, container, b"ready")
     engine.post(f"/containers/{container}/kill?signal=USR1")
-    while b"usr1" not in engine.logs(container)[0][1]:
-        pass
+    wait_said(engine, container, b"usr1")
     engine.post(f"/containers/{container}/stop?t=30")
     assert engine.state(container)["ExitCode"] == 3
 
