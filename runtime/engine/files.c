@@ -1,6 +1,7 @@
 #include "runtime/engine/files.h"
 
 #include "lib/base/fd.h"
+#include "lib/base/io.h"
 #include "lib/base/sys.h"
 #include "lib/util/path.h"
 #include "runtime/engine/container.h"
@@ -283,13 +284,22 @@ int files_archive_all(const struct files *f, struct tar_writer *w, struct err *e
 	return r;
 }
 
+/* From fdinfo, because musl's struct statx has no stx_mnt_id. Source: proc_pid_fdinfo(5). */
 static int mount_id(int fd, uint64_t *ret)
 {
-	struct statx st;
+	char path[48];
+	char text[512];
+	const char *line;
+	int r;
 
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &st) < 0)
-		return -errno;
-	*ret = st.stx_mnt_id;
+	(void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	r = io_read_file_at(AT_FDCWD, path, text, sizeof(text));
+	if (r < 0)
+		return r;
+	line = strstr(text, "mnt_id:");
+	if (!line)
+		return -EPROTO;
+	*ret = strtoull(line + strlen("mnt_id:"), NULL, 10);
 	return 0;
 }
 
