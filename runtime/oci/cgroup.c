@@ -55,25 +55,6 @@ int cgroup_path(const char *base, const char *cgroups_path, const char *id,
 	return 0;
 }
 
-int cgroup_open_root(void)
-{
-	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-	struct statfs fs;
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		AUTO_CLOSE int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
-			continue;
-		/* Anything else is no answer: who went on without would lose a cgroup. */
-		if (fd < 0 || fstatfs(fd, &fs) < 0)
-			return -errno;
-		if (fs.f_type == CGROUP2_SUPER_MAGIC)
-			return TAKE_FD(fd);
-	}
-	return -ENOENT;
-}
-
 /* The first file that tells whether a controller is on, and who asks for it. */
 struct need {
 	const char *controller;

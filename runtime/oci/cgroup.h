@@ -5,6 +5,7 @@
 #ifndef SAMPAN_OCI_CGROUP_H
 #define SAMPAN_OCI_CGROUP_H
 
+#include "lib/util/cgfile.h"
 #include "runtime/oci/config.h"
 
 #include <sys/types.h>
@@ -26,13 +27,6 @@ int cgroup_base(int rootfd, char buf[static CGROUP_PATH_MAX]);
  */
 int cgroup_path(const char *base, const char *cgroups_path, const char *id,
 	char buf[static CGROUP_PATH_MAX], struct err *e);
-
-/*
- * Open the cgroup2 mount: /sys/fs/cgroup, or /sys/fs/cgroup/unified where the host still runs
- * version 1 beside it.
- * Returns a descriptor that the caller owns; -ENOENT if there is none; otherwise -errno.
- */
-int cgroup_open_root(void);
 
 /*
  * Make the cgroup @path, with the controllers enabled that @res needs.

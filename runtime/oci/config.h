@@ -7,7 +7,7 @@
 #define SAMPAN_OCI_CONFIG_H
 
 #include "lib/util/json.h"
-#include "runtime/oci/mount_options.h"
+#include "lib/util/mount_options.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -4,6 +4,7 @@
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "lib/base/num.h"
+#include "lib/util/cgfile.h"
 #include "runtime/oci/stats.h"
 
 #include <fcntl.h>
@@ -74,7 +75,7 @@ static int read_count(int fd, const char *key, uint64_t *ret)
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return stats_find(text, key, ret);
+	return cgfile_find(text, key, ret);
 }
 
 /* One line for the processes that were killed since the last look. */

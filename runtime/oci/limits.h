@@ -28,9 +28,6 @@
 /* rules of one device list; each is at most seven instructions of a million */
 #define OCI_DEVICE_RULES_MAX 4096
 
-/* bytes of a statistics file of a cgroup: io.stat has a line of about 100 for each disk */
-#define OCI_STAT_BYTES_MAX (64U << 10)
-
 /* device programs that are kept for the next container: entries of their folder, a few kB each */
 #define OCI_DEVICE_PINS_MAX 64
 
@@ -46,12 +43,6 @@
 
 /* lines of uid_map or gid_map: the kernel's limit since 4.15 */
 #define OCI_ID_MAPS_MAX 340
-
-/* directories below each other that tmpcopyup copies: three descriptors and a listing each */
-#define OCI_COPYUP_DEPTH_MAX 128
-
-/* files with more than one name that tmpcopyup copies: each is looked for among those before it */
-#define OCI_COPYUP_LINKED_MAX 16384
 
 /* bytes of one message of CRIU's */
 #define OCI_CRIU_MESSAGE_BYTES_MAX (64U << 10)

@@ -6,83 +6,13 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
+#include "lib/util/newfs.h"
 #include "runtime/oci/lsm.h"
 
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-/* The kernel copies a parameter's value with strndup_user(256). */
-#define FSCONFIG_VALUE_MAX 255
-
-/* The kernel's own words about a refused parameter, "e tmpfs: Bad value for 'size'". */
-static void read_fs_log(int fs, char *buf, size_t size)
-{
-	ssize_t n = read(fs, buf, size - 1);
-
-	buf[n > 0 ? n : 0] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-}
-
-static int fs_set(int fs, const char *key, const char *value)
-{
-	if (strlen(value) > FSCONFIG_VALUE_MAX)
-		return -ENAMETOOLONG;
-	return sys_fsconfig(fs, FSCONFIG_SET_STRING, key, value, 0) < 0 ? -errno : 0;
-}
-
-/*
- * Overlay's "lowerdir=a:b::c", longer than one parameter may be: layer by layer. Behind "::" are
- * those for data only; a backslash takes the meaning of the byte behind it.
- * Source: kernel filesystems/overlayfs.rst; lowerdir+ and datadir+ since Linux 6.7.
- */
-static int add_lower_layers(int fs, const char *list)
-{
-	const char *key = "lowerdir+";
-
-	while (*list) {
-		char layer[FSCONFIG_VALUE_MAX + 1];
-		size_t len = 0;
-		int r;
-
-		for (; *list && *list != ':'; list++) {
-			if (*list == '\\' && list[1])
-				list++;
-			if (len == FSCONFIG_VALUE_MAX)
-				return -ENAMETOOLONG;
-			layer[len++] = *list;
-		}
-		layer[len] = '\0';
-		r = fs_set(fs, key, layer);
-		if (r < 0)
-			return r;
-		if (list[0] == ':' && list[1] == ':')
-			key = "datadir+";
-		list += strspn(list, ":");
-	}
-	return 0;
-}
-
-static int fs_option(int fs, const char *type, const char *word)
-{
-	const char *eq = strchr(word, '=');
-	char key[64];
-	int r;
-
-	if (!eq) {
-		r = sys_fsconfig(fs, FSCONFIG_SET_FLAG, word, NULL, 0) < 0 ? -errno : 0;
-		return r == -EINVAL && mount_option_is_hint(word) ? 0 : r;
-	}
-	if ((size_t)(eq - word) >= sizeof(key))
-		return -ENAMETOOLONG;
-	memcpy(key, word, (size_t)(eq - word));
-	key[eq - word] = '\0';
-	if (strlen(eq + 1) > FSCONFIG_VALUE_MAX && strcmp(type, "overlay") == 0 &&
-		strcmp(key, "lowerdir") == 0)
-		return add_lower_layers(fs, eq + 1);
-	return fs_set(fs, key, eq + 1);
-}
 
 /* Version 2 has no hierarchies to name, and its few options would change the host's too. */
 static bool takes_options(const struct config_mount *m)
@@ -96,10 +26,10 @@ static int set_options(int fs, const struct config_mount *m, size_t i, struct er
 
 	for (size_t k = 0; takes_options(m) && k < m->options.data.n; k++) {
 		const char *word = m->options.data.v[k];
-		int r = fs_option(fs, m->type, word);
+		int r = newfs_option(fs, m->type, word);
 
 		if (r < 0) {
-			read_fs_log(fs, why, sizeof(why));
+			newfs_log(fs, why, sizeof(why));
 			return err_set(e, -r, "mounts[%zu].options: \"%s\": %s%s%s", i, word,
 				strerror(-r), why[0] ? ": " : "", why);
 		}
@@ -115,7 +45,7 @@ static int run_command(int fs, unsigned cmd, const struct config_mount *m, size_
 	if (sys_fsconfig(fs, cmd, NULL, NULL, 0) == 0)
 		return 0;
 	saved = errno;
-	read_fs_log(fs, why, sizeof(why));
+	newfs_log(fs, why, sizeof(why));
 	return err_set(e, saved, "mounts[%zu]: mount %s: %s%s%s", i, m->type ? m->type : "",
 		strerror(saved), why[0] ? ": " : "", why);
 }
@@ -138,7 +68,7 @@ static int keep_mode(int fs, const struct config_mount *m, int covered)
 	if (fstat(covered, &st) < 0)
 		return -errno;
 	snprintf(mode, sizeof(mode), "%o", (unsigned)st.st_mode & 07777);
-	return fs_set(fs, "mode", mode);
+	return newfs_set(fs, "mode", mode);
 }
 
 bool mount_has_data(const struct config_mount *m, const char *key)

@@ -3,8 +3,8 @@
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
 #include "lib/base/num.h"
+#include "lib/util/cgfile.h"
 #include "runtime/oci/cgroup.h"
-#include "runtime/oci/limits.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 struct collect {
 	int cgroupfd;
 	yyjson_mut_doc *doc;
-	char buf[OCI_STAT_BYTES_MAX];
+	char buf[CGFILE_BYTES_MAX];
 };
 
 static bool read_file(struct collect *c, const char *file)
@@ -23,60 +23,12 @@ static bool read_file(struct collect *c, const char *file)
 	return io_read_file_at(c->cgroupfd, file, c->buf, sizeof(c->buf)) >= 0;
 }
 
-/* A file of one number; "max" is the largest. */
-static bool read_number(struct collect *c, const char *file, uint64_t *ret)
-{
-	size_t len;
-
-	if (!read_file(c, file))
-		return false;
-	len = strcspn(c->buf, "\n");
-	if (len == 3 && memcmp(c->buf, "max", 3) == 0) {
-		*ret = UINT64_MAX;
-		return true;
-	}
-	return num_parse_u64(c->buf, len, UINT64_MAX, ret) == 0;
-}
-
 static void add_number(struct collect *c, yyjson_mut_val *obj, const char *key, const char *file)
 {
 	uint64_t n;
 
-	if (read_number(c, file, &n))
+	if (cgfile_number(c->cgroupfd, file, &n) == 0)
 		yyjson_mut_obj_add_uint(c->doc, obj, key, n);
-}
-
-/* The next "KEY NUMBER" of @*text, which moves behind it. */
-static bool next_line(const char **text, const char **ret_key, size_t *ret_len, uint64_t *ret)
-{
-	while (**text) {
-		const char *line = *text;
-		size_t len = strcspn(line, "\n");
-		size_t key = strcspn(line, " \n");
-
-		*text = line + len + (line[len] == '\n');
-		if (key == len || num_parse_u64(line + key + 1, len - key - 1, UINT64_MAX, ret) < 0)
-			continue;
-		*ret_key = line;
-		*ret_len = key;
-		return true;
-	}
-	return false;
-}
-
-int stats_find(const char *text, const char *key, uint64_t *ret)
-{
-	const char *found;
-	size_t len;
-	uint64_t n;
-
-	while (next_line(&text, &found, &len, &n)) {
-		if (len == strlen(key) && memcmp(found, key, len) == 0) {
-			*ret = n;
-			return 0;
-		}
-	}
-	return -ENOENT;
 }
 
 /* All lines of the file that is in the buffer as members. */
@@ -87,7 +39,7 @@ static void add_lines(struct collect *c, yyjson_mut_val *obj)
 	size_t len;
 	uint64_t n;
 
-	while (next_line(&text, &key, &len, &n))
+	while (cgfile_next(&text, &key, &len, &n))
 		yyjson_mut_obj_add(
 			obj, yyjson_mut_strncpy(c->doc, key, len), yyjson_mut_uint(c->doc, n));
 }
@@ -143,7 +95,7 @@ static void add_cpu(struct collect *c, yyjson_mut_val *data)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		uint64_t n;
 
-		if (stats_find(c->buf, lines[i].line, &n) == 0)
+		if (cgfile_find(c->buf, lines[i].line, &n) == 0)
 			yyjson_mut_obj_add_uint(c->doc, yyjson_mut_obj_get(cpu, lines[i].object),
 				lines[i].key, n * lines[i].scale);
 	}
@@ -187,25 +139,26 @@ static void add_memory(struct collect *c, yyjson_mut_val *data)
 	uint64_t n;
 
 	if (read_file(c, "memory.stat")) {
-		if (stats_find(c->buf, "file", &n) == 0)
+		if (cgfile_find(c->buf, "file", &n) == 0)
 			yyjson_mut_obj_add_uint(c->doc, memory, "cache", n);
 		add_lines(c, yyjson_mut_obj_add_obj(c->doc, memory, "raw"));
 	}
-	if (read_number(c, "memory.current", &used) && read_number(c, "memory.max", &limit)) {
+	if (cgfile_number(c->cgroupfd, "memory.current", &used) == 0 &&
+		cgfile_number(c->cgroupfd, "memory.max", &limit) == 0) {
 		usage = yyjson_mut_obj_add_obj(c->doc, memory, "usage");
 		yyjson_mut_obj_add_uint(c->doc, usage, "limit", limit);
 		yyjson_mut_obj_add_uint(c->doc, usage, "usage", used);
 		add_number(c, usage, "max", "memory.peak"); /* since Linux 5.19 */
 		n = 0;
 		if (read_file(c, "memory.events"))
-			(void)stats_find(c->buf, "max", &n);
+			(void)cgfile_find(c->buf, "max", &n);
 		yyjson_mut_obj_add_uint(c->doc, usage, "failcnt", n);
 	}
 	/* Memory and swap together, as version 1 counted and engines expect. */
-	if (read_number(c, "memory.swap.current", &n)) {
+	if (cgfile_number(c->cgroupfd, "memory.swap.current", &n) == 0) {
 		swap = yyjson_mut_obj_add_obj(c->doc, memory, "swap");
 		yyjson_mut_obj_add_uint(c->doc, swap, "usage", used + n);
-		if (read_number(c, "memory.swap.max", &n))
+		if (cgfile_number(c->cgroupfd, "memory.swap.max", &n) == 0)
 			yyjson_mut_obj_add_uint(c->doc, swap, "limit",
 				n > UINT64_MAX - limit ? UINT64_MAX : n + limit);
 	}
@@ -221,10 +174,10 @@ static void add_pids(struct collect *c, yyjson_mut_val *data)
 	uint64_t n;
 	size_t count;
 
-	if (read_number(c, "pids.current", &n)) {
+	if (cgfile_number(c->cgroupfd, "pids.current", &n) == 0) {
 		yyjson_mut_obj_add_uint(c->doc, pids, "current", n);
 		/* 0 is runc's word for no limit. */
-		if (read_number(c, "pids.max", &n) && n != UINT64_MAX)
+		if (cgfile_number(c->cgroupfd, "pids.max", &n) == 0 && n != UINT64_MAX)
 			yyjson_mut_obj_add_uint(c->doc, pids, "limit", n);
 	} else if (cgroup_pids(c->cgroupfd, &list, &count) == 0) {
 		yyjson_mut_obj_add_uint(c->doc, pids, "current", count);
@@ -232,64 +185,44 @@ static void add_pids(struct collect *c, yyjson_mut_val *data)
 	free(list);
 }
 
-/* One device's line of io.stat: "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6" */
-static void add_device(struct collect *c, yyjson_mut_val *blkio, char *line)
+static void add_device(struct collect *c, yyjson_mut_val *blkio, const struct cgfile_io *io)
 {
 	static const struct {
-		const char *word;
 		const char *list;
 		const char *op;
-	} words[] = {
-		{"rbytes", "ioServiceBytesRecursive", "Read"},
-		{"wbytes", "ioServiceBytesRecursive", "Write"},
-		{"dbytes", "ioServiceBytesRecursive", "Discard"},
-		{"rios", "ioServicedRecursive", "Read"},
-		{"wios", "ioServicedRecursive", "Write"},
-		{"dios", "ioServicedRecursive", "Discard"},
+	} places[CGFILE_IO_COUNTS] = {
+		[CGFILE_READ_BYTES] = {"ioServiceBytesRecursive", "Read"},
+		[CGFILE_WRITE_BYTES] = {"ioServiceBytesRecursive", "Write"},
+		[CGFILE_DISCARD_BYTES] = {"ioServiceBytesRecursive", "Discard"},
+		[CGFILE_READS] = {"ioServicedRecursive", "Read"},
+		[CGFILE_WRITES] = {"ioServicedRecursive", "Write"},
+		[CGFILE_DISCARDS] = {"ioServicedRecursive", "Discard"},
 	};
-	char *save = NULL;
-	const char *device = strtok_r(line, " ", &save);
-	size_t colon = device ? strcspn(device, ":") : 0;
-	uint64_t major;
-	uint64_t minor;
 
-	if (!device || !device[colon] || num_parse_u64(device, colon, UINT32_MAX, &major) < 0 ||
-		num_parse_u64(device + colon + 1, strlen(device + colon + 1), UINT32_MAX, &minor) <
-			0)
-		return;
-	for (char *word; (word = strtok_r(NULL, " ", &save));) {
-		size_t len = strcspn(word, "=");
-		uint64_t n;
+	for (int i = 0; i < CGFILE_IO_COUNTS; i++) {
+		yyjson_mut_val *o;
 
-		if (!word[len] ||
-			num_parse_u64(word + len + 1, strlen(word + len + 1), UINT64_MAX, &n) < 0)
+		if (!(io->known & 1U << i))
 			continue;
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-			yyjson_mut_val *o;
-
-			if (strlen(words[i].word) != len || memcmp(word, words[i].word, len) != 0)
-				continue;
-			o = yyjson_mut_arr_add_obj(
-				c->doc, yyjson_mut_obj_get(blkio, words[i].list));
-			yyjson_mut_obj_add_uint(c->doc, o, "major", major);
-			yyjson_mut_obj_add_uint(c->doc, o, "minor", minor);
-			yyjson_mut_obj_add_str(c->doc, o, "op", words[i].op);
-			yyjson_mut_obj_add_uint(c->doc, o, "value", n);
-		}
+		o = yyjson_mut_arr_add_obj(c->doc, yyjson_mut_obj_get(blkio, places[i].list));
+		yyjson_mut_obj_add_uint(c->doc, o, "major", io->major);
+		yyjson_mut_obj_add_uint(c->doc, o, "minor", io->minor);
+		yyjson_mut_obj_add_str(c->doc, o, "op", places[i].op);
+		yyjson_mut_obj_add_uint(c->doc, o, "value", io->counts[i]);
 	}
 }
 
 static void add_io(struct collect *c, yyjson_mut_val *data)
 {
 	yyjson_mut_val *blkio = yyjson_mut_obj_add_obj(c->doc, data, "blkio");
-	char *save = NULL;
+	const char *text = c->buf;
+	struct cgfile_io io;
 
 	if (read_file(c, "io.stat")) {
 		yyjson_mut_obj_add_arr(c->doc, blkio, "ioServiceBytesRecursive");
 		yyjson_mut_obj_add_arr(c->doc, blkio, "ioServicedRecursive");
-		for (char *line = strtok_r(c->buf, "\n", &save); line;
-			line = strtok_r(NULL, "\n", &save))
-			add_device(c, blkio, line);
+		while (cgfile_next_io(&text, &io))
+			add_device(c, blkio, &io);
 	}
 	add_pressure(c, blkio, "io.pressure");
 }
@@ -326,7 +259,7 @@ static int add_hugetlb(struct collect *c, yyjson_mut_val *data)
 		add_number(c, o, "usage", d->d_name);
 		snprintf(file, sizeof(file), "%s%.*s.events", prefix, (int)len, size);
 		if (read_file(c, file))
-			(void)stats_find(c->buf, "max", &n);
+			(void)cgfile_find(c->buf, "max", &n);
 		yyjson_mut_obj_add_uint(c->doc, o, "failcnt", n);
 	}
 	closedir(dir);

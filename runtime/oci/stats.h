@@ -18,7 +18,4 @@
  */
 int stats_collect(int cgroupfd, yyjson_mut_doc *doc, yyjson_mut_val *data, struct err *e);
 
-/* The number behind @key in lines of "KEY NUMBER". Returns 0 or -ENOENT. */
-int stats_find(const char *text, const char *key, uint64_t *ret);
-
 #endif

@@ -145,25 +145,12 @@ static void without_a_controller_its_numbers_are_left_out(void **state)
 	free(text);
 }
 
-static void a_key_is_found_only_whole(void **state)
-{
-	uint64_t n = 0;
-
-	(void)state;
-	assert_int_equal(stats_find("oom_kill 2\noom 1\n", "oom", &n), 0);
-	assert_int_equal(n, 1);
-	assert_int_equal(stats_find("oom_kill 2\n", "oom", &n), -ENOENT);
-	assert_int_equal(stats_find("oom x\n", "oom", &n), -ENOENT);
-	assert_int_equal(stats_find("", "oom", &n), -ENOENT);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_file_is_in_runcs_words),
 		cmocka_unit_test(no_limit_is_the_largest_number),
 		cmocka_unit_test(without_a_controller_its_numbers_are_left_out),
-		cmocka_unit_test(a_key_is_found_only_whole),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, drop_dir);

@@ -1,4 +1,4 @@
-#include "runtime/oci/xattrs.h"
+#include "lib/util/xattrs.h"
 
 #include "lib/base/fd.h"
 

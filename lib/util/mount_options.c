@@ -1,4 +1,4 @@
-#include "runtime/oci/mount_options.h"
+#include "lib/util/mount_options.h"
 
 #include <linux/mount.h>
 #include <string.h>

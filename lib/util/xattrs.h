@@ -1,6 +1,6 @@
 /* Extended attributes of one file onto another. */
-#ifndef SAMPAN_OCI_XATTRS_H
-#define SAMPAN_OCI_XATTRS_H
+#ifndef SAMPAN_UTIL_XATTRS_H
+#define SAMPAN_UTIL_XATTRS_H
 
 /* Zero at first; its memory is kept from file to file. */
 struct xattrs {

@@ -3,8 +3,8 @@
  * and which are the file system's own. Pure functions.
  * Source: OCI runtime-spec config.md "Linux mount options"; mount(8); mount_setattr(2).
  */
-#ifndef SAMPAN_OCI_MOUNT_OPTIONS_H
-#define SAMPAN_OCI_MOUNT_OPTIONS_H
+#ifndef SAMPAN_UTIL_MOUNT_OPTIONS_H
+#define SAMPAN_UTIL_MOUNT_OPTIONS_H
 
 #include "lib/util/json.h"
 
