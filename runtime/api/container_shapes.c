@@ -127,8 +127,14 @@ static const struct shape volume_options = SHAPE(volume_options_fields);
 static const struct shape_field tmpfs_options_fields[] = {
 	{"SizeBytes", SHAPE_INT, NULL, NULL},
 	{"Mode", SHAPE_INT, NULL, NULL},
+	{"Options", SHAPE_STRVS, NULL, NULL},
 };
 static const struct shape tmpfs_options = SHAPE(tmpfs_options_fields);
+
+static const struct shape_field image_options_fields[] = {
+	{"Subpath", SHAPE_STR, NULL, NULL},
+};
+static const struct shape image_options = SHAPE(image_options_fields);
 
 static const struct shape_field mount_fields[] = {
 	{"Type", SHAPE_STR, NULL, NULL},
@@ -138,6 +144,7 @@ static const struct shape_field mount_fields[] = {
 	{"Consistency", SHAPE_STR, NULL, NULL},
 	{"BindOptions", SHAPE_OBJ, NULL, &bind_options},
 	{"VolumeOptions", SHAPE_OBJ, NULL, &volume_options},
+	{"ImageOptions", SHAPE_OBJ, NULL, &image_options},
 	{"TmpfsOptions", SHAPE_OBJ, NULL, &tmpfs_options},
 };
 static const struct shape mount_shape = SHAPE(mount_fields);
@@ -236,3 +243,11 @@ static const struct shape_field networking_config_fields[] = {
 	{"EndpointsConfig", SHAPE_MAP, "{}", &endpoint},
 };
 const struct shape shape_networking_config = SHAPE(networking_config_fields);
+
+static const struct shape_field volume_fields[] = {
+	{"Name", SHAPE_STR, "\"\"", NULL},
+	{"Driver", SHAPE_STR, "\"\"", NULL},
+	{"DriverOpts", SHAPE_STR_MAP, NULL, NULL},
+	{"Labels", SHAPE_STR_MAP, NULL, NULL},
+};
+const struct shape shape_volume = SHAPE(volume_fields);

@@ -1,7 +1,10 @@
 /* Containers as the API shows them: create, list, inspect, prune. */
 #include "runtime/api/filters.h"
+#include "runtime/api/mounts.h"
+#include "runtime/api/networks.h"
 #include "runtime/api/routes.h"
 #include "runtime/api/shape.h"
+#include "runtime/api/summaries.h"
 
 #include "runtime/engine/health.h"
 #include "runtime/engine/spec.h"
@@ -140,29 +143,6 @@ static yyjson_val *record_field(const struct container *c, const char *key)
 	return yyjson_obj_get(yyjson_doc_get_root(c->record), key);
 }
 
-/* Networks as far as there are any. */
-static yyjson_mut_val *networks_of(yyjson_mut_doc *doc, const struct container *c)
-{
-	yyjson_mut_val *networks = yyjson_mut_obj(doc);
-	yyjson_mut_val *one = yyjson_mut_obj(doc);
-	static const char *const empty[] = {"NetworkID", "EndpointID", "Gateway", "IPAddress",
-		"IPv6Gateway", "GlobalIPv6Address", "MacAddress"};
-	const char *mode = spec_str(container_host_config(c), "NetworkMode");
-
-	if (strncmp(mode, "container:", 10) == 0)
-		return networks;
-	yyjson_mut_obj_add_null(doc, one, "IPAMConfig");
-	yyjson_mut_obj_add_null(doc, one, "Links");
-	yyjson_mut_obj_add_null(doc, one, "Aliases");
-	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++)
-		yyjson_mut_obj_add_str(doc, one, empty[i], "");
-	yyjson_mut_obj_add_int(doc, one, "IPPrefixLen", 0);
-	yyjson_mut_obj_add_int(doc, one, "GlobalIPv6PrefixLen", 0);
-	yyjson_mut_obj_add_null(doc, one, "DriverOpts");
-	yyjson_mut_obj_add_val(doc, networks, mode, one);
-	return networks;
-}
-
 static void add_command(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct container *c)
 {
 	AUTO_BUF struct buf line = {0};
@@ -179,13 +159,12 @@ static void add_command(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct con
 	yyjson_mut_obj_add_strcpy(doc, o, "Command", line.v ? line.v : "");
 }
 
-static void add_listed(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
-	const struct container *one, const struct container_state *s)
+yyjson_mut_val *container_summary(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
+	const struct container *one, const struct container_state *s, bool size)
 {
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, arr);
 	yyjson_mut_val *names = yyjson_mut_arr(doc);
 	yyjson_mut_val *host = yyjson_mut_obj(doc);
-	yyjson_mut_val *settings = yyjson_mut_obj(doc);
 	char text[300];
 
 	(void)snprintf(text, sizeof(text), "/%s", one->name);
@@ -197,6 +176,10 @@ static void add_listed(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
 	add_command(doc, o, one);
 	yyjson_mut_obj_add_int(doc, o, "Created", container_created_ns(one) / 1000000000);
 	yyjson_mut_obj_add_val(doc, o, "Ports", yyjson_mut_arr(doc));
+	if (size) {
+		yyjson_mut_obj_add_int(doc, o, "SizeRw", container_size_rw(c->engine, one));
+		yyjson_mut_obj_add_int(doc, o, "SizeRootFs", container_size_all(c->engine, one));
+	}
 	yyjson_mut_obj_add_val(doc, o, "Labels",
 		yyjson_val_mut_copy(doc, yyjson_obj_get(container_config(one), "Labels")));
 	yyjson_mut_obj_add_str(doc, o, "State", container_status_name(s->status));
@@ -205,9 +188,9 @@ static void add_listed(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr,
 	yyjson_mut_obj_add_strcpy(
 		doc, host, "NetworkMode", spec_str(container_host_config(one), "NetworkMode"));
 	yyjson_mut_obj_add_val(doc, o, "HostConfig", host);
-	yyjson_mut_obj_add_val(doc, settings, "Networks", networks_of(doc, one));
-	yyjson_mut_obj_add_val(doc, o, "NetworkSettings", settings);
-	yyjson_mut_obj_add_val(doc, o, "Mounts", yyjson_mut_arr(doc));
+	yyjson_mut_obj_add_val(doc, o, "NetworkSettings", network_summary(c->engine, doc, one, s));
+	yyjson_mut_obj_add_val(doc, o, "Mounts", mounts_shown(doc, one));
+	return o;
 }
 
 struct subject {
@@ -223,22 +206,14 @@ static bool id_begins(void *arg, const char *value)
 	return strncmp(sub->c->id, value, strlen(value)) == 0;
 }
 
-/* Docker: any part of the name, with or without the slash. */
+/* With or without the slash. */
 static bool name_has(void *arg, const char *value)
 {
 	const struct subject *sub = arg;
 	char slashed[300];
 
 	(void)snprintf(slashed, sizeof(slashed), "/%s", sub->c->name);
-	if (value[0] == '^') {
-		size_t len = strlen(value);
-		bool whole = value[len - 1] == '$';
-		const char *from = value[1] == '/' ? slashed : sub->c->name;
-		size_t n = len - 1 - whole;
-
-		return strncmp(from, value + 1, n) == 0 && (!whole || from[n] == '\0');
-	}
-	return strstr(slashed, value) != NULL;
+	return filter_part(sub->c->name, value) || filter_part(slashed, value);
 }
 
 static bool code_is(void *arg, const char *value)
@@ -259,6 +234,13 @@ static bool from_image(void *arg, const char *value)
 		       strcmp(id, container_image(sub->c)) == 0);
 }
 
+static bool has_mount(void *arg, const char *value)
+{
+	const struct subject *sub = arg;
+
+	return mounts_have(sub->c, value);
+}
+
 static bool listed(const struct filters *f, struct subject *sub, bool all)
 {
 	const char *mode = spec_str(container_host_config(sub->c), "NetworkMode");
@@ -270,7 +252,8 @@ static bool listed(const struct filters *f, struct subject *sub, bool all)
 	       filters_any(f, "id", id_begins, sub) && filters_any(f, "name", name_has, sub) &&
 	       filters_any(f, "exited", code_is, sub) &&
 	       filters_match(f, "health", health_name(sub->en, sub->c)) &&
-	       filters_any(f, "ancestor", from_image, sub) && filters_match(f, "network", mode) &&
+	       filters_any(f, "ancestor", from_image, sub) &&
+	       filters_any(f, "volume", has_mount, sub) && filters_match(f, "network", mode) &&
 	       filters_labels(f, "label", yyjson_obj_get(container_config(sub->c), "Labels"));
 }
 
@@ -288,10 +271,11 @@ static bool is_no_health(void *arg, const char *value)
 
 int api_container_list(struct call *c, struct err *e)
 {
-	static const char *const known[] = {
-		"id", "name", "label", "status", "exited", "ancestor", "network", "health", NULL};
+	static const char *const known[] = {"id", "name", "label", "status", "exited", "ancestor",
+		"network", "health", "volume", NULL};
 	bool all = query_bool(&c->query, "all", false);
 	const char *wrong = NULL;
+	bool size = query_bool(&c->query, "size", false);
 	struct container **list;
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *arr;
@@ -319,7 +303,7 @@ int api_container_list(struct call *c, struct err *e)
 		/* A limit asks for the last ones made, running or not. */
 		if (listed(&f, &sub, all || limit > 0) &&
 			(limit <= 0 || yyjson_mut_arr_size(arr) < (size_t)limit))
-			add_listed(c, doc, arr, list[i], &s);
+			(void)container_summary(c, doc, arr, list[i], &s, size);
 		container_put(list[i]);
 	}
 	free(list);
@@ -345,23 +329,6 @@ static yyjson_mut_val *make_state(
 	add_time(doc, o, "FinishedAt", s->finished_ns);
 	if (health)
 		yyjson_mut_obj_add_val(doc, o, "Health", health);
-	return o;
-}
-
-static yyjson_mut_val *network_settings(yyjson_mut_doc *doc, const struct container *c)
-{
-	yyjson_mut_val *o = yyjson_mut_obj(doc);
-
-	yyjson_mut_obj_add_str(doc, o, "Bridge", "");
-	yyjson_mut_obj_add_str(doc, o, "SandboxID", "");
-	yyjson_mut_obj_add_str(doc, o, "SandboxKey", "");
-	yyjson_mut_obj_add_val(doc, o, "Ports", yyjson_mut_obj(doc));
-	yyjson_mut_obj_add_str(doc, o, "EndpointID", "");
-	yyjson_mut_obj_add_str(doc, o, "Gateway", "");
-	yyjson_mut_obj_add_str(doc, o, "IPAddress", "");
-	yyjson_mut_obj_add_int(doc, o, "IPPrefixLen", 0);
-	yyjson_mut_obj_add_str(doc, o, "MacAddress", "");
-	yyjson_mut_obj_add_val(doc, o, "Networks", networks_of(doc, c));
 	return o;
 }
 
@@ -427,9 +394,10 @@ int api_container_inspect(struct call *c, struct err *e)
 		yyjson_mut_obj_add_int(doc, top, "SizeRw", container_size_rw(c->engine, one));
 		yyjson_mut_obj_add_int(doc, top, "SizeRootFs", container_size_all(c->engine, one));
 	}
-	yyjson_mut_obj_add_val(doc, top, "Mounts", yyjson_mut_arr(doc));
+	yyjson_mut_obj_add_val(doc, top, "Mounts", mounts_shown(doc, one));
 	yyjson_mut_obj_add_val(doc, top, "Config", yyjson_val_mut_copy(doc, container_config(one)));
-	yyjson_mut_obj_add_val(doc, top, "NetworkSettings", network_settings(doc, one));
+	yyjson_mut_obj_add_val(
+		doc, top, "NetworkSettings", network_settings(c->engine, doc, one, &s));
 	container_put(one);
 	return call_reply(c, 200, doc, e);
 }

@@ -88,6 +88,42 @@ bool filters_match(const struct filters *f, const char *name, const char *value)
 	return filters_any(f, name, is_same, wanted);
 }
 
+bool filter_part(const char *text, const char *value)
+{
+	size_t len = strlen(value);
+	size_t total = strlen(text);
+	bool from_start = len && value[0] == '^';
+	bool to_end = len > from_start && value[len - 1] == '$';
+	size_t n = len - from_start - to_end;
+
+	value += from_start;
+	if (n > total)
+		return false;
+	if (from_start && to_end && n != total)
+		return false;
+	for (size_t i = 0; i <= total - n; i++) {
+		if ((from_start && i) || (to_end && i + n != total))
+			continue;
+		if (memcmp(text + i, value, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+int filters_bool(const struct filters *f, const char *name, bool *ret, struct err *e)
+{
+	static const char *const words[] = {"0", "false", "1", "true"};
+
+	if (!filters_have(f, name))
+		return 0;
+	for (size_t i = 4; i-- > 0;)
+		if (filters_match(f, name, words[i])) {
+			*ret = i >= 2;
+			return 0;
+		}
+	return err_set(e, EINVAL, "invalid filter '%s'", name);
+}
+
 struct label_test {
 	yyjson_val *labels;
 	bool all;

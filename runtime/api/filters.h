@@ -25,6 +25,15 @@ bool filters_match(const struct filters *f, const char *name, const char *value)
 bool filters_any(const struct filters *f, const char *name,
 	bool (*test)(void *arg, const char *value), void *arg);
 
+/* Whether @value is a part of @text; "^" at its beginning and "$" at its end hold it to those. */
+bool filter_part(const char *text, const char *value);
+
+/*
+ * A filter of true or false: "dangling".
+ * Returns 0 with @ret as it was when it is not there; -EINVAL in Docker's words.
+ */
+int filters_bool(const struct filters *f, const char *name, bool *ret, struct err *e);
+
 /* Whether @labels (an object) has all that the label filters ask for. */
 bool filters_labels(const struct filters *f, const char *name, yyjson_val *labels);
 

@@ -28,8 +28,8 @@ TIMEOUT = 120
 SLEEP = ("sh", "-c", "while :; do sleep 1; done")
 
 
-def image():
-    """A docker archive of two layers: BusyBox; and one that adds a file and hides an applet."""
+def image(name="bb:1", extra=()):
+    """A docker archive of two layers: BusyBox; and one that adds a file and hides an applet. @extra: more of them."""
     passwd = b"root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n"
     base = tar(
         folder("bin"),
@@ -41,7 +41,7 @@ def image():
         entry("etc/group", data=b"root:x:0:\nuser:x:1000:\nextra:x:77:user\n"),
     )
     top = tar(entry("etc/greeting", data=b"hello\n"), entry("bin/.wh.false"))
-    layers = [base, top]
+    layers = [base, top, *extra]
     config = encode({
         "architecture": {"x86_64": "amd64", "arm64": "arm64"}[ARCH],
         "os": "linux",
@@ -49,10 +49,11 @@ def image():
         "config": {"Env": ["PATH=/bin", "FROM=image"], "Cmd": ["sh"], "Labels": {"made-by": "test"}},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(layer) for layer in layers]},
     })
-    name = digest_of(config).split(":")[1] + ".json"
-    manifest = [{"Config": name, "RepoTags": ["bb:1"], "Layers": ["0.tar", "1.tar"]}]
+    file = digest_of(config).split(":")[1] + ".json"
+    names = [f"{i}.tar" for i in range(len(layers))]
+    manifest = [{"Config": file, "RepoTags": [name], "Layers": names}]
     return tar(
-        entry(name, data=config),
+        entry(file, data=config),
         *(entry(f"{i}.tar", data=layer) for i, layer in enumerate(layers)),
         entry("manifest.json", data=encode(manifest)),
     )
@@ -165,6 +166,29 @@ class Engine:
         """The docker command line against this engine."""
         command = ["docker", "-H", f"unix://{self.socket}", *args]
         return subprocess.run(command, capture_output=True, timeout=TIMEOUT, **more)
+
+    def cli(self, *words, want=0):
+        """What the docker CLI prints, its errors included."""
+        done = subprocess.run(
+            ["docker", "-H", f"unix://{self.socket}", *words], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT, text=True,
+            env=dict(os.environ, DOCKER_CONFIG=str(self.dir / "docker-config")),
+        )
+        assert done.returncode == want, (words, done.returncode, done.stdout)
+        return done.stdout
+
+    def refused(self, method, path, body=None):
+        """(status, message) of a request that must not be served."""
+        status, data, _ = self.request(method, path, body)
+        assert status >= 400, (status, data)
+        return status, json.loads(data)["message"]
+
+    def told(self, since, **filters):
+        """All events from @since (seconds) until now that fit."""
+        query = json.dumps(filters).replace(" ", "")
+        status, data, _ = self.request("GET", f"/events?since={since}&until={time.time()}&filters={query}")
+        assert status == 200, data
+        return [json.loads(line) for line in data.splitlines()]
 
     def pid(self):
         children = Path(f"/proc/{self.init.pid}/task/{self.init.pid}/children").read_text().split()

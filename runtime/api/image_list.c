@@ -2,6 +2,7 @@
 #include "runtime/api/filters.h"
 #include "runtime/api/image_view.h"
 #include "runtime/api/routes.h"
+#include "runtime/api/summaries.h"
 
 #include "runtime/engine/commit.h"
 
@@ -215,7 +216,7 @@ static void add_names(
 	yyjson_mut_obj_add_val(doc, o, "RepoTags", tags);
 }
 
-static void add_listed(
+yyjson_mut_val *image_summary(
 	struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *arr, const struct image_record *r)
 {
 	yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, arr);
@@ -237,6 +238,7 @@ static void add_listed(
 	yyjson_mut_obj_add_int(doc, o, "Size", r->size);
 	if (c->minor < 44)
 		yyjson_mut_obj_add_int(doc, o, "VirtualSize", r->size);
+	return o;
 }
 
 /* Call @fn with each image that fits. */
@@ -275,7 +277,7 @@ static void list_one(struct call *c, const struct image_record *image, void *arg
 {
 	struct listing *l = arg;
 
-	add_listed(c, l->doc, l->arr, image);
+	(void)image_summary(c, l->doc, l->arr, image);
 }
 
 int api_image_list(struct call *c, struct err *e)

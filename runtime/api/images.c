@@ -4,6 +4,7 @@
 
 #include "lib/base/fd.h"
 #include "runtime/engine/commit.h"
+#include "runtime/engine/mountpoints.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,7 +140,8 @@ static int check_unused(struct call *c, const char *ref, const char *id, bool fo
 	for (size_t i = 0; list && list[i]; i++) {
 		struct container_state s = container_state(c->engine, list[i]);
 
-		if (r == 0 && strcmp(container_image(list[i]), id) == 0) {
+		if (r == 0 && (strcmp(container_image(list[i]), id) == 0 ||
+				      mountpoints_use_image(list[i], id))) {
 			if (container_runs(&s))
 				r = err_set(e, EBUSY,
 					"conflict: unable to remove repository reference \"%s\" "

@@ -66,4 +66,26 @@ int api_exec_start(struct call *c, struct err *e);
 int api_exec_resize(struct call *c, struct err *e);
 int api_exec_inspect(struct call *c, struct err *e);
 
+/* volumes.c */
+int api_volume_list(struct call *c, struct err *e);
+int api_volume_create(struct call *c, struct err *e);
+int api_volume_inspect(struct call *c, struct err *e);
+int api_volume_update(struct call *c, struct err *e);
+int api_volume_remove(struct call *c, struct err *e);
+int api_volume_prune(struct call *c, struct err *e);
+
+/* networks.c */
+int api_network_list(struct call *c, struct err *e);
+int api_network_inspect(struct call *c, struct err *e);
+int api_network_create(struct call *c, struct err *e);
+int api_network_attach(struct call *c, struct err *e);
+int api_network_remove(struct call *c, struct err *e);
+int api_network_prune(struct call *c, struct err *e);
+
+/* stats.c */
+int api_container_stats(struct call *c, struct err *e);
+
+/* df.c */
+int api_system_df(struct call *c, struct err *e);
+
 #endif

@@ -47,6 +47,25 @@ static yyjson_mut_val *copy_strings(
 	return copy_array(doc, val, yyjson_is_str, "an array of strings", where, e);
 }
 
+static yyjson_mut_val *copy_rows(
+	yyjson_mut_doc *doc, yyjson_val *val, const char *where, struct err *e)
+{
+	yyjson_mut_val *out = yyjson_mut_arr(doc);
+	yyjson_val *item;
+	size_t i, n;
+
+	if (!yyjson_is_arr(val))
+		return wrong(e, where, "an array of arrays of strings", val);
+	yyjson_arr_foreach (val, i, n, item) {
+		yyjson_mut_val *row = copy_strings(doc, item, where, e);
+
+		if (!row)
+			return NULL;
+		yyjson_mut_arr_append(out, row);
+	}
+	return out;
+}
+
 static yyjson_mut_val *copy_list(yyjson_mut_doc *doc, yyjson_val *val, const struct shape *sub,
 	const char *where, struct err *e)
 {
@@ -137,6 +156,8 @@ static yyjson_mut_val *copy_field(yyjson_mut_doc *doc, yyjson_val *val, const st
 		return copy_strings(doc, val, where, e);
 	case SHAPE_INTS:
 		return copy_array(doc, val, yyjson_is_int, "an array of numbers", where, e);
+	case SHAPE_STRVS:
+		return copy_rows(doc, val, where, e);
 	case SHAPE_OBJ:
 		return shape_apply(doc, val, f->sub, where, e);
 	case SHAPE_LIST:

@@ -24,6 +24,7 @@ enum shape_kind {
 	SHAPE_MAP,     /* object of @sub */
 	SHAPE_LISTS,   /* object of arrays of @sub: port bindings */
 	SHAPE_INTS,    /* array of numbers */
+	SHAPE_STRVS,   /* array of arrays of strings */
 };
 
 struct shape {
@@ -50,6 +51,7 @@ yyjson_mut_val *shape_apply(yyjson_mut_doc *doc, yyjson_val *val, const struct s
 extern const struct shape shape_config;
 extern const struct shape shape_host_config;
 extern const struct shape shape_networking_config;
+extern const struct shape shape_volume;
 extern const struct shape shape_exec_config;
 extern const struct shape shape_exec_start;
 

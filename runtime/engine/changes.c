@@ -192,7 +192,7 @@ int container_changes(
 {
 	struct walk w = {.found = ret, .e = e};
 	AUTO_CLOSE int upper = -1;
-	AUTO_CLOSE int lower = rootfs_open_image(en, c, e);
+	AUTO_CLOSE int lower = rootfs_open_image(en, container_image(c), e);
 	struct level level;
 	char path[4096];
 	int r;

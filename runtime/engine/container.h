@@ -55,9 +55,9 @@ void rootfs_unmount(struct engine *en, struct container *c);
 /* The same, attached nowhere: it is there as long as the descriptor is open. */
 int rootfs_open(struct engine *en, struct container *c, struct err *e);
 
-/* What is below the container's own changes: its image. A descriptor; -ENODATA for an image without
- * layers; -errno. */
-int rootfs_open_image(struct engine *en, const struct container *c, struct err *e);
+/* The image @id alone, read-only: a mount that is attached nowhere, or the directory of its only
+ * layer. A descriptor; -ENODATA for an image without layers; -errno. */
+int rootfs_open_image(struct engine *en, const char *id, struct err *e);
 
 /* Complete @config, an API ContainerConfig, by what it leaves to @theirs: an image's. */
 void config_merge(yyjson_mut_doc *doc, yyjson_mut_val *config, yyjson_val *theirs);
@@ -114,6 +114,9 @@ int init_exit_code(const struct init_exit *x);
 
 /* Run @fn with @arg in a thread that nobody waits for. Returns 0 or -errno. */
 int engine_thread(void *(*fn)(void *), void *arg);
+
+/* Bytes of all files below the directory @fd, which is taken over. */
+int64_t size_below(int fd);
 
 /* 64 hexadecimal digits, the first twelve not all decimal. Returns 0 or -errno. */
 int id_make(char ret[static CONTAINER_ID_BYTES]);

@@ -4,6 +4,7 @@
 #include "lib/util/rmtree.h"
 #include "runtime/engine/container.h"
 #include "runtime/engine/health.h"
+#include "runtime/engine/mountpoints.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,17 +218,18 @@ static int check_host(yyjson_mut_val *host, struct err *e)
 {
 	static const char *const log_types[] = {"json-file", "none"};
 	static const char *const not_served[] = {
-		"Links", "PortBindings", "VolumesFrom", "BlkioWeightDevice", "StorageOpt"};
+		"Links", "PortBindings", "BlkioWeightDevice", "StorageOpt"};
 	const char *network = str_of(host, "NetworkMode");
 	const char *log = str_of(yyjson_mut_obj_get(host, "LogConfig"), "Type");
 	const char *policy = str_of(yyjson_mut_obj_get(host, "RestartPolicy"), "Name");
 	static const char *const policies[] = {"no", "always", "unless-stopped", "on-failure"};
 	bool known = false;
 
-	if (strcmp(network, "none") != 0 && strcmp(network, "host") != 0)
+	if (strcmp(network, "none") != 0 && strcmp(network, "host") != 0 &&
+		strncmp(network, "container:", strlen("container:")) != 0)
 		return err_set(e, ENOTSUP,
-			"HostConfig.NetworkMode: network \"%s\" is not served yet: use none or "
-			"host",
+			"HostConfig.NetworkMode: network \"%s\" is not served yet: use none, "
+			"host or container:NAME",
 			network);
 	for (size_t i = 0; i < sizeof(log_types) / sizeof(log_types[0]); i++)
 		known |= strcmp(log, log_types[i]) == 0;
@@ -354,6 +356,37 @@ static int add_named(struct engine *en, struct container *c, const char *name, s
 	return -EEXIST;
 }
 
+/* Put the container on record, with its directory and what its volumes get from the image. @record:
+ * taken over */
+static int keep(struct engine *en, const char *id, const char *name, yyjson_doc *record,
+	struct container **ret, struct err *e)
+{
+	struct container *c = container_new(id, name ? name : "", record);
+	int r;
+
+	if (!c) {
+		yyjson_doc_free(record);
+		return err_set(e, ENOMEM, "out of memory");
+	}
+	/* The directory and the volumes first: what is on record can be started. */
+	r = make_dirs(en, id, e);
+	if (r == 0)
+		r = mountpoints_fill(en, c, e);
+	if (r == 0)
+		r = add_named(en, c, name, e);
+	if (r < 0) {
+		AUTO_CLOSE int all =
+			openat(en->root, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (all >= 0)
+			(void)rmtree_at(all, id);
+		container_put(c);
+		return r;
+	}
+	*ret = c;
+	return 0;
+}
+
 int container_create(struct engine *en, const char *name, yyjson_val *config, yyjson_val *host,
 	yyjson_val *networking, struct container **ret, struct err *e)
 {
@@ -382,26 +415,12 @@ int container_create(struct engine *en, const char *name, yyjson_val *config, yy
 		return r;
 	record = make_record(&image, id, config, host, networking, e);
 	image_record_free(&image);
-	if (!record)
-		return e ? -e->code : -EINVAL;
-	c = container_new(id, name ? name : "", record);
-	if (!c) {
-		yyjson_doc_free(record);
-		return err_set(e, ENOMEM, "out of memory");
-	}
-	/* The directory first: what is on record can be started. */
-	r = make_dirs(en, id, e);
-	if (r == 0)
-		r = add_named(en, c, name, e);
-	if (r < 0) {
-		AUTO_CLOSE int all =
-			openat(en->root, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (all >= 0)
-			(void)rmtree_at(all, id);
-		container_put(c);
+	if (record)
+		record = mountpoints_add(en, id, record, e);
+	r = record ? keep(en, id, name, record, &c, e) : e ? -e->code : -EINVAL;
+	volumes_release(en, id, r == 0);
+	if (r < 0)
 		return r;
-	}
 	container_tell(en, c, "create", NULL);
 	*ret = c;
 	return 0;

@@ -8,7 +8,9 @@
 #include "runtime/engine/container.h"
 #include "runtime/engine/exec.h"
 #include "runtime/engine/health.h"
+#include "runtime/engine/mountpoints.h"
 #include "runtime/engine/spec.h"
+#include "runtime/engine/stage.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -95,11 +97,15 @@ int engine_open(struct engine *en, const struct engine_paths *paths, struct err 
 	if (r == 0)
 		r = image_store_open(&en->images, en->root, &en->db, e);
 	if (r == 0)
+		r = volumes_open(en, e);
+	if (r == 0)
 		r = initlink_open(&en->init, paths->init, e);
 	if (r == 0)
 		r = stdio_loop_start(&en->stdio, e);
 	if (r == 0)
 		r = container_load_all(en, e);
+	/* Nothing of ours stays mounted there: a container has copies. */
+	stage_clear_all(en);
 	return r < 0 ? r : sweep_containers(en, e);
 }
 
@@ -183,8 +189,10 @@ int container_recover(struct engine *en, struct err *e)
 
 		if (adopted < 0)
 			r = adopted;
-		if (r == 0 && adopted)
+		if (r == 0 && adopted) {
+			mountpoints_taken_already(en, c);
 			r = take_back(en, c, e);
+		}
 		if (r == 0)
 			health_load(en, c);
 		/* The machine went down with it. */
@@ -202,6 +210,8 @@ int container_recover(struct engine *en, struct err *e)
 		container_put(c);
 	}
 	free(list);
+	if (r == 0)
+		r = volumes_recover(en, e);
 	if (r == 0)
 		r = exec_recover(en, e);
 	if (r == 0 && pthread_create(&thread, NULL, start_again, en) == 0)

@@ -8,6 +8,7 @@
 #include "runtime/engine/events.h"
 #include "runtime/engine/initlink.h"
 #include "runtime/engine/stdio.h"
+#include "runtime/engine/volumes.h"
 #include "runtime/store/images.h"
 #include "runtime/store/db.h"
 
@@ -59,6 +60,7 @@ struct container {
 	struct stdio *io;	  /* of this run, or of the next one */
 	uint64_t restart_wait_ms; /* before the last restart by its policy; 0: none yet */
 	struct health *health;	  /* with engine->lock; NULL: never had a healthcheck */
+	bool mounts_taken;	  /* its volumes are mounted for it; with op */
 	unsigned ends;		  /* how often it did: waiters tell one run from the next */
 };
 
@@ -76,6 +78,7 @@ struct engine {
 	int root; /* directory */
 	struct db db;
 	struct image_store images;
+	struct volumes volumes;
 	struct events events;
 	struct initlink init;
 	struct stdio_loop stdio;

@@ -6,6 +6,7 @@
 #include "runtime/engine/exec.h"
 #include "runtime/engine/health.h"
 #include "runtime/engine/limits.h"
+#include "runtime/engine/mountpoints.h"
 #include "runtime/engine/spec.h"
 
 #include <fcntl.h>
@@ -72,6 +73,7 @@ static void note_end(struct engine *en, struct container *c, const struct init_e
 	container_oci_delete(en, c);
 	exec_container_ended(en, c);
 	(void)initlink_drop_fds(&en->init, c->id, NULL, &e);
+	mountpoints_give_back(en, c);
 	s.pid = 0;
 	s.exit_code = init_exit_code(x);
 	s.finished_ns = realtime_ns();

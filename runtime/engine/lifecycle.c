@@ -9,7 +9,9 @@
 #include "runtime/engine/exec.h"
 #include "runtime/engine/health.h"
 #include "runtime/engine/limits.h"
+#include "runtime/engine/mountpoints.h"
 #include "runtime/engine/spec.h"
+#include "runtime/engine/stage.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -167,10 +169,13 @@ static int start_process(
 
 	if (root < 0)
 		return root;
-	r = spec_write(en, c, root, e);
+	r = mountpoints_take(en, c, e);
+	if (r == 0)
+		r = spec_write(en, c, root, e);
 	fd_close(&root);
 	pid = r < 0 ? r : oci_create(en, c, io, e);
 	/* The container has a copy of its own. */
+	stage_clear(en, c);
 	rootfs_unmount(en, c);
 	if (pid < 0)
 		return pid;
@@ -212,6 +217,7 @@ static int start_locked(struct engine *en, struct container *c, struct err *e)
 			(void)initlink_ack(&en->init, c->id, &ignored);
 		(void)initlink_drop_fds(&en->init, c->id, NULL, &ignored);
 		stdio_abandon(io);
+		mountpoints_give_back(en, c);
 		s.exit_code = runtime_exit_code(e->msg);
 		(void)snprintf(s.error, sizeof(s.error), "%.255s", e->msg);
 		container_set_state(en, c, &s);
@@ -388,7 +394,6 @@ int container_remove(
 	if (c->declared)
 		return err_set(
 			e, EBUSY, "container %s is declared in the machine's image", c->name);
-	(void)volumes;
 	if (container_runs(&s) && !force)
 		return err_set(e, EBUSY,
 			"cannot remove container \"%s\": container is running: stop the container "
@@ -414,6 +419,8 @@ int container_remove(
 	rootfs_unmount(en, c);
 	health_container_removed(en, c);
 	exec_container_removed(en, c);
+	if (volumes)
+		mountpoints_orphan(en, c);
 	r = all < 0 ? -errno : rmtree_at(all, c->id);
 	if (r < 0)
 		r = err_set(e, -r, "remove the files of container %s: %s", c->id, strerror(-r));
@@ -421,6 +428,8 @@ int container_remove(
 		container_tell(en, c, "destroy", NULL);
 		r = container_forget(en, c, e);
 	}
+	if (r == 0 && volumes)
+		mountpoints_remove_orphans(en, c);
 	pthread_mutex_unlock(&c->op);
 	return r;
 }

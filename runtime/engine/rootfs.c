@@ -1,25 +1,21 @@
 /* The root file system of a container: the image's layers and its own, stacked by overlayfs. */
 #include "lib/base/fd.h"
 #include "lib/base/sys.h"
+#include "lib/util/newfs.h"
 #include "runtime/engine/container.h"
+#include "runtime/engine/hostmounts.h"
 
 #include <linux/mount.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-/* MNT_DETACH of sys/mount.h, which clashes with linux/mount.h */
-#define DETACH 2
-
-/* The kernel's own words, "e overlay: …". */
 static int fs_failed(int fs, const char *what, struct err *e)
 {
 	int saved = errno;
 	char why[256];
-	ssize_t n = read(fs, why, sizeof(why) - 1);
 
-	why[n > 0 ? n : 0] = '\0';
-	why[strcspn(why, "\n")] = '\0';
+	newfs_log(fs, why, sizeof(why));
 	return err_set(e, saved, "mount the root file system: %s: %s%s%s", what, strerror(saved),
 		why[0] ? ": " : "", why);
 }
@@ -100,10 +96,10 @@ static int stack_layers(struct engine *en, const struct image_record *image, str
 	return r < 0 ? fs_failed(fs, "overlay", e) : r;
 }
 
-int rootfs_open_image(struct engine *en, const struct container *c, struct err *e)
+int rootfs_open_image(struct engine *en, const char *id, struct err *e)
 {
 	struct image_record image;
-	int r = image_store_get(&en->images, container_image(c), &image, e);
+	int r = image_store_get(&en->images, id, &image, e);
 
 	if (r < 0)
 		return r;
@@ -120,15 +116,9 @@ int rootfs_open_image(struct engine *en, const struct container *c, struct err *
 
 int rootfs_mount(struct engine *en, struct container *c, struct err *e)
 {
-	struct image_record image;
-	AUTO_CLOSE int mounted = -1;
+	AUTO_CLOSE int mounted = rootfs_open(en, c, e);
 	char path[4096];
-	int r = image_store_get(&en->images, container_image(c), &image, e);
 
-	if (r < 0)
-		return r;
-	mounted = mount_overlay(en, c, &image, e);
-	image_record_free(&image);
 	if (mounted < 0)
 		return mounted;
 	container_path(en, c, "rootfs", path, sizeof(path));
@@ -142,5 +132,5 @@ void rootfs_unmount(struct engine *en, struct container *c)
 	char path[4096];
 
 	container_path(en, c, "rootfs", path, sizeof(path));
-	(void)sys_umount2(path, DETACH);
+	mount_detach(path);
 }

@@ -40,6 +40,11 @@ static int64_t count(int fd, unsigned depth)
 	return bytes;
 }
 
+int64_t size_below(int fd)
+{
+	return count(fd, 0);
+}
+
 int64_t container_size_rw(struct engine *en, const struct container *c)
 {
 	char path[4096];
@@ -47,7 +52,7 @@ int64_t container_size_rw(struct engine *en, const struct container *c)
 
 	container_path(en, c, "upper", path, sizeof(path));
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? 0 : count(fd, 0);
+	return fd < 0 ? 0 : size_below(fd);
 }
 
 int64_t container_size_all(struct engine *en, const struct container *c)

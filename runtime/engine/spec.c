@@ -313,6 +313,8 @@ static yyjson_mut_val *make_linux(struct spec *s, struct err *e)
 	yyjson_mut_obj_add_val(s->doc, out, "sysctl", make_sysctls(s));
 	if (s->devices)
 		yyjson_mut_obj_add_val(s->doc, out, "devices", s->devices);
+	if (s->root_propagation)
+		yyjson_mut_obj_add_str(s->doc, out, "rootfsPropagation", s->root_propagation);
 	if (!s->privileged && strcmp(s->seccomp, "unconfined") != 0) {
 		/* What a client sends is a profile's text, the CLI having read the file. */
 		bool own = s->seccomp[0] && strcmp(s->seccomp, "builtin") != 0;

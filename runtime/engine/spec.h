@@ -19,7 +19,8 @@ struct spec {
 	const char *seccomp; /* "", "builtin", "unconfined" or a profile's text */
 	const char **caps;   /* freed by spec_write */
 	size_t n_caps;
-	yyjson_mut_val *devices; /* linux.devices; NULL: none */
+	yyjson_mut_val *devices;      /* linux.devices; NULL: none */
+	const char *root_propagation; /* linux.rootfsPropagation; NULL: not said */
 };
 
 /* where the init of HostConfig.Init is seen in a container; Docker's path */
@@ -55,6 +56,17 @@ yyjson_mut_val *spec_namespaces(struct spec *s, struct err *e);
 
 /* linux.resources.devices. */
 yyjson_mut_val *spec_device_list(struct spec *s);
+
+/* One more mount; @options: NULL-terminated, or NULL. Returns its options. */
+yyjson_mut_val *spec_add_mount(struct spec *s, yyjson_mut_val *out, const char *type,
+	const char *source, const char *destination, const char *const *options);
+
+/* Whether the container was given something of its own for that place. */
+bool spec_is_taken(const struct spec *s, const char *destination);
+
+/* Write the container's files in /etc and mount them; they outlive it and show where inspect says.
+ */
+int spec_etc_files(struct spec *s, yyjson_mut_val *out, struct err *e);
 
 /* mounts: Docker's own, the container's files in /etc, binds, mounts and tmpfs. NULL with @e. */
 yyjson_mut_val *spec_mount_list(struct spec *s, struct err *e);

@@ -137,11 +137,13 @@ static int other_namespace(
 	if (r < 0)
 		return r;
 	state = container_state(s->en, other);
+	if (!container_runs(&state))
+		r = err_set(e, EBUSY,
+			"cannot join the %s namespace of container %s: container %s is not running",
+			file, ref, other->id);
 	container_put(other);
-	if (state.status != CONTAINER_RUNNING && state.status != CONTAINER_PAUSED)
-		return err_set(e, EBUSY,
-			"cannot join the %s namespace of container %s: it is not running", file,
-			ref);
+	if (r < 0)
+		return r;
 	(void)snprintf(path, size, "/proc/%d/ns/%s", state.pid, file);
 	return 0;
 }

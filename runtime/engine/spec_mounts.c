@@ -1,15 +1,15 @@
-/* Mounts of a container: Docker's own, its files in /etc, binds, tmpfs. */
-#include "lib/base/io.h"
+/* Mounts of a container: Docker's own, its files in /etc, and those that were asked for. */
 #include "lib/base/fd.h"
+#include "runtime/engine/hostmounts.h"
+#include "runtime/engine/mountpoints.h"
 #include "runtime/engine/spec.h"
+#include "runtime/engine/stage.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-static yyjson_mut_val *add_mount(struct spec *s, yyjson_mut_val *out, const char *type,
+yyjson_mut_val *spec_add_mount(struct spec *s, yyjson_mut_val *out, const char *type,
 	const char *source, const char *destination, const char *const *options)
 {
 	yyjson_mut_val *m = yyjson_mut_arr_add_obj(s->doc, out);
@@ -24,237 +24,81 @@ static yyjson_mut_val *add_mount(struct spec *s, yyjson_mut_val *out, const char
 	return words;
 }
 
-static int write_file(struct spec *s, const char *name, const char *text, struct err *e)
+static yyjson_val *find_mountpoint(const struct spec *s, const char *destination)
 {
-	char path[4096];
-	AUTO_CLOSE int fd = -1;
+	yyjson_val *mp;
+	size_t i, n;
+
+	yyjson_arr_foreach (mountpoints_of(s->c), i, n, mp)
+		if (strcmp(spec_str(mp, "Destination"), destination) == 0)
+			return mp;
+	return NULL;
+}
+
+bool spec_is_taken(const struct spec *s, const char *destination)
+{
+	return find_mountpoint(s, destination) ||
+	       yyjson_obj_get(yyjson_obj_get(s->host, "Tmpfs"), destination);
+}
+
+/* The options of a mount point's entry in HostConfig.Mounts. */
+static yyjson_val *options_of(yyjson_val *mp, const char *key)
+{
+	return yyjson_obj_get(yyjson_obj_get(mp, MOUNTPOINT_SPEC), key);
+}
+
+/*
+ * A mount that is to be a peer or a slave of the host's needs one there, and a root file system
+ * that passes on what happens on the host.
+ */
+static int set_propagation(struct spec *s, yyjson_val *mp, struct err *e)
+{
+	const char *word = spec_str(mp, "Propagation");
+	const char *source = spec_str(mp, "Source");
+	bool wants_shared = strcmp(word, "shared") == 0 || strcmp(word, "rshared") == 0;
+	bool shared = false;
+	bool slave = false;
 	int r;
 
-	container_path(s->en, s->c, name, path, sizeof(path));
-	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	r = fd < 0 ? -errno : io_write_all(fd, text, strlen(text));
-	return r < 0 ? err_set(e, -r, "write %s: %s", path, strerror(-r)) : 0;
+	if (!wants_shared && strcmp(word, "slave") != 0 && strcmp(word, "rslave") != 0)
+		return 0;
+	r = mount_propagation_of(source, &shared, &slave);
+	if (r < 0)
+		return err_set(e, -r, "%.300s: %s", source, strerror(-r));
+	if (!shared && (wants_shared || !slave))
+		return err_set(e, EINVAL, "path %.300s is not on a %s mount", source,
+			wants_shared ? "shared" : "shared or slave");
+	if (wants_shared)
+		s->root_propagation = "shared";
+	else if (!s->root_propagation)
+		s->root_propagation = "rslave";
+	return 0;
 }
 
-static int hosts_text(struct spec *s, struct buf *b)
+static int add_bind(
+	struct spec *s, yyjson_mut_val *out, yyjson_val *mp, const char *source, struct err *e)
 {
-	bool host_net = strcmp(spec_str(s->host, "NetworkMode"), "host") == 0;
-	yyjson_val *item;
-	size_t i, n;
-	int r = buf_add_str(b, "127.0.0.1\tlocalhost\n"
-			       "::1\tlocalhost ip6-localhost ip6-loopback\n"
-			       "fe00::\tip6-localnet\nff00::\tip6-mcastprefix\n"
-			       "ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+	yyjson_val *options = options_of(mp, "BindOptions");
+	bool alone = yyjson_get_bool(yyjson_obj_get(options, "NonRecursive"));
+	bool ro_alone = yyjson_get_bool(yyjson_obj_get(options, "ReadOnlyNonRecursive"));
+	bool writable = yyjson_get_bool(yyjson_obj_get(mp, "RW"));
+	const char *propagation = spec_str(mp, "Propagation");
+	yyjson_mut_val *words =
+		spec_add_mount(s, out, "bind", source, spec_str(mp, "Destination"), NULL);
+	int r = set_propagation(s, mp, e);
 
-	yyjson_arr_foreach (yyjson_obj_get(s->host, "ExtraHosts"), i, n, item) {
-		const char *word = yyjson_get_str(item);
-		size_t name = strcspn(word, ":=");
-
-		if (r == 0 && word[name])
-			r = buf_printf(b, "%s\t%.*s\n", word + name + 1, (int)name, word);
-	}
-	if (r == 0 && !host_net)
-		r = buf_printf(b, "127.0.0.1\t%s\n", spec_str(s->config, "Hostname"));
+	yyjson_mut_arr_add_str(s->doc, words, alone ? "bind" : "rbind");
+	/* With what is mounted below it, unless it is said. */
+	if (!writable)
+		yyjson_mut_arr_add_str(s->doc, words, ro_alone ? "ro" : "rro");
+	yyjson_mut_arr_add_strcpy(s->doc, words, propagation[0] ? propagation : "rprivate");
 	return r;
 }
 
-/* resolv.conf: what was given, the rest as the host has it. */
-static int resolv_text(struct spec *s, struct buf *b)
+/* Words of a tmpfs: what is behind "=" of one key, or a word and its opposite, the last one wins;
+ * the runtime sees to that. */
+static void add_words(struct spec *s, yyjson_mut_val *words, const char *given)
 {
-	static const struct {
-		const char *field, *word;
-	} lists[] = {{"DnsSearch", "search"}, {"DnsOptions", "options"}};
-	yyjson_val *servers = yyjson_obj_get(s->host, "Dns");
-	yyjson_val *item;
-	size_t i, n;
-	int r = 0;
-
-	if (yyjson_arr_size(servers) == 0) {
-		char text[8192];
-		ssize_t len = io_read_file_at(AT_FDCWD, "/etc/resolv.conf", text, sizeof(text));
-
-		if (len > 0)
-			r = buf_add(b, text, (size_t)len);
-	}
-	yyjson_arr_foreach (servers, i, n, item)
-		if (r == 0)
-			r = buf_printf(b, "nameserver %s\n", yyjson_get_str(item));
-	for (size_t k = 0; r == 0 && k < 2; k++) {
-		yyjson_val *list = yyjson_obj_get(s->host, lists[k].field);
-
-		if (yyjson_arr_size(list) == 0)
-			continue;
-		r = buf_add_str(b, lists[k].word);
-		yyjson_arr_foreach (list, i, n, item)
-			if (r == 0)
-				r = buf_printf(b, " %s", yyjson_get_str(item));
-		if (r == 0)
-			r = buf_add_str(b, "\n");
-	}
-	return r;
-}
-
-static int hostname_text(struct spec *s, struct buf *b)
-{
-	return buf_printf(b, "%s\n", spec_str(s->config, "Hostname"));
-}
-
-/* The files of the container's own in /etc, which outlive it and show where inspect says. */
-static int add_etc_files(struct spec *s, yyjson_mut_val *out, struct err *e)
-{
-	static const char *const options[] = {"rbind", "rprivate", NULL};
-	static const struct {
-		const char *name;
-		int (*text)(struct spec *s, struct buf *b);
-	} files[] = {
-		{"resolv.conf", resolv_text}, {"hostname", hostname_text}, {"hosts", hosts_text}};
-
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		AUTO_BUF struct buf text = {0};
-		char destination[64];
-		char path[4096];
-		int r = buf_add_str(&text, "");
-
-		if (r == 0)
-			r = files[i].text(s, &text);
-		if (r < 0)
-			return err_set(e, -r, "out of memory");
-		r = write_file(s, files[i].name, text.v, e);
-		if (r < 0)
-			return r;
-		container_path(s->en, s->c, files[i].name, path, sizeof(path));
-		(void)snprintf(destination, sizeof(destination), "/etc/%s", files[i].name);
-		(void)add_mount(s, out, "bind", path, destination, options);
-	}
-	return 0;
-}
-
-/* What stands between the colons of a bind's mode: each word for the runtime, or refused. */
-static int bind_option(const char *word, size_t len, const char **ret)
-{
-	static const struct {
-		const char *word, *option;
-	} known[] = {
-		{"ro", "ro"},
-		{"rw", "rw"},
-		{"rshared", "rshared"},
-		{"shared", "shared"},
-		{"rslave", "rslave"},
-		{"slave", "slave"},
-		{"rprivate", "rprivate"},
-		{"private", "private"},
-		{"z", NULL},
-		{"Z", NULL},
-		{"cached", NULL},
-		{"delegated", NULL},
-		{"consistent", NULL},
-		{"nocopy", NULL},
-		{"", NULL},
-	};
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-		if (strlen(known[i].word) == len && strncmp(known[i].word, word, len) == 0) {
-			*ret = known[i].option;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-/* "SOURCE:DESTINATION[:MODE]" of HostConfig.Binds. */
-static int add_bind(struct spec *s, yyjson_mut_val *out, const char *bind, struct err *e)
-{
-	static const char *const options[] = {"rbind", NULL};
-	const char *colon = strchr(bind, ':');
-	const char *mode = colon ? strchr(colon + 1, ':') : NULL;
-	bool propagation = false;
-	yyjson_mut_val *words;
-	char source[4096];
-	char destination[4096];
-
-	if (!colon || bind[0] != '/' || colon[1] != '/')
-		return err_set(e, ENOTSUP,
-			"HostConfig.Binds: \"%.200s\": only /host/path:/container/path is served "
-			"yet",
-			bind);
-	(void)snprintf(source, sizeof(source), "%.*s", (int)(colon - bind), bind);
-	(void)snprintf(destination, sizeof(destination), "%.*s",
-		(int)(mode ? mode - colon - 1 : (ptrdiff_t)strlen(colon + 1)), colon + 1);
-	/* As Docker: a directory that is not there is made. */
-	if (mkdir(source, 0755) < 0 && errno != EEXIST)
-		return err_set(e, errno, "HostConfig.Binds: %.200s: %s", source, strerror(errno));
-	words = add_mount(s, out, "bind", source, destination, options);
-	while (mode && *mode) {
-		const char *word = mode + 1;
-		size_t len = strcspn(word, ",:");
-		const char *option = NULL;
-
-		if (bind_option(word, len, &option) < 0)
-			return err_set(e, EINVAL, "invalid mode: %.64s", word);
-		if (option)
-			yyjson_mut_arr_add_str(s->doc, words, option);
-		propagation |= option && option[0] == 'r' && option[1] != 'o' && option[1] != 'w';
-		mode = word + len;
-	}
-	if (!propagation)
-		yyjson_mut_arr_add_str(s->doc, words, "rprivate");
-	return 0;
-}
-
-/* HostConfig.Mounts of type bind and tmpfs. */
-static int add_given(struct spec *s, yyjson_mut_val *out, yyjson_val *m, struct err *e)
-{
-	static const char *const bind_words[] = {"rbind", "rprivate", NULL};
-	static const char *const tmpfs_words[] = {"nosuid", "nodev", "noexec", NULL};
-	const char *type = spec_str(m, "Type");
-	const char *target = spec_str(m, "Target");
-	yyjson_val *tmpfs = yyjson_obj_get(m, "TmpfsOptions");
-	const char *propagation = spec_str(yyjson_obj_get(m, "BindOptions"), "Propagation");
-	yyjson_mut_val *words;
-	char option[64];
-	struct stat st;
-
-	if (target[0] != '/')
-		return err_set(e, EINVAL,
-			"invalid mount config for type \"%s\": mount path must be absolute: "
-			"\"%.200s\"",
-			type, target);
-	if (strcmp(type, "bind") == 0) {
-		if (stat(spec_str(m, "Source"), &st) < 0)
-			return err_set(e, EINVAL,
-				"invalid mount config for type \"bind\": bind source path does not "
-				"exist: %s",
-				spec_str(m, "Source"));
-		words = add_mount(s, out, "bind", spec_str(m, "Source"), target, bind_words);
-		if (propagation[0])
-			yyjson_mut_arr_add_str(s->doc, words, propagation);
-	} else if (strcmp(type, "tmpfs") == 0) {
-		words = add_mount(s, out, "tmpfs", "tmpfs", target, tmpfs_words);
-		if (spec_int(tmpfs, "SizeBytes")) {
-			(void)snprintf(option, sizeof(option), "size=%lld",
-				(long long)spec_int(tmpfs, "SizeBytes"));
-			yyjson_mut_arr_add_strcpy(s->doc, words, option);
-		}
-		if (spec_int(tmpfs, "Mode")) {
-			(void)snprintf(option, sizeof(option), "mode=%o",
-				(unsigned)spec_int(tmpfs, "Mode"));
-			yyjson_mut_arr_add_strcpy(s->doc, words, option);
-		}
-	} else {
-		return err_set(
-			e, ENOTSUP, "HostConfig.Mounts: type \"%.32s\" is not served yet", type);
-	}
-	if (yyjson_get_bool(yyjson_obj_get(m, "ReadOnly")))
-		yyjson_mut_arr_add_str(s->doc, words, "ro");
-	return 0;
-}
-
-/* HostConfig.Tmpfs: "/run": "size=64m,mode=755" */
-static void add_tmpfs(struct spec *s, yyjson_mut_val *out, const char *target, const char *given)
-{
-	static const char *const always[] = {"nosuid", "nodev", "noexec", NULL};
-	yyjson_mut_val *words = add_mount(s, out, "tmpfs", "tmpfs", target, always);
-
 	while (given && *given) {
 		size_t len = strcspn(given, ",");
 
@@ -262,6 +106,118 @@ static void add_tmpfs(struct spec *s, yyjson_mut_val *out, const char *target, c
 			yyjson_mut_arr_add_strncpy(s->doc, words, given, len);
 		given += len + (given[len] == ',');
 	}
+}
+
+static yyjson_mut_val *add_tmpfs(struct spec *s, yyjson_mut_val *out, const char *destination)
+{
+	static const char *const always[] = {"noexec", "nosuid", "nodev", "rprivate", NULL};
+
+	return spec_add_mount(s, out, "tmpfs", "tmpfs", destination, always);
+}
+
+static void add_tmpfs_spec(struct spec *s, yyjson_mut_val *out, yyjson_val *mp)
+{
+	yyjson_val *options = options_of(mp, "TmpfsOptions");
+	yyjson_mut_val *words = add_tmpfs(s, out, spec_str(mp, "Destination"));
+	char option[64];
+	yyjson_val *item;
+	size_t i, n;
+
+	if (spec_int(options, "SizeBytes")) {
+		(void)snprintf(option, sizeof(option), "size=%lld",
+			(long long)spec_int(options, "SizeBytes"));
+		yyjson_mut_arr_add_strcpy(s->doc, words, option);
+	}
+	if (spec_int(options, "Mode")) {
+		(void)snprintf(
+			option, sizeof(option), "mode=%o", (unsigned)spec_int(options, "Mode"));
+		yyjson_mut_arr_add_strcpy(s->doc, words, option);
+	}
+	yyjson_arr_foreach (yyjson_obj_get(options, "Options"), i, n, item)
+		yyjson_mut_arr_append(
+			words, yyjson_val_mut_copy(s->doc, yyjson_arr_get_first(item)));
+	if (!yyjson_get_bool(yyjson_obj_get(mp, "RW")))
+		yyjson_mut_arr_add_str(s->doc, words, "ro");
+}
+
+static int add_mountpoint(
+	struct spec *s, yyjson_mut_val *out, yyjson_val *mp, size_t number, struct err *e)
+{
+	const char *type = spec_str(mp, "Type");
+	char path[4096];
+	int r;
+
+	if (strcmp(type, "tmpfs") == 0) {
+		add_tmpfs_spec(s, out, mp);
+		return 0;
+	}
+	if (strcmp(type, "image") != 0 && !spec_str(options_of(mp, "VolumeOptions"), "Subpath")[0])
+		return add_bind(s, out, mp, spec_str(mp, "Source"), e);
+	r = stage_mount(s->en, s->c, mp, number, path, sizeof(path), e);
+	return r < 0 ? r : add_bind(s, out, mp, path, e);
+}
+
+static size_t depth_of(const char *path)
+{
+	size_t depth = 0;
+
+	for (; *path; path++)
+		depth += *path == '/';
+	return depth;
+}
+
+/* What lies below another comes after it; of the same depth, in the order of the request. */
+struct place {
+	const char *destination;
+	const char *tmpfs; /* words; NULL: a mount point */
+	yyjson_val *mp;
+	size_t order;
+};
+
+static int by_depth(const void *a, const void *b)
+{
+	const struct place *x = a;
+	const struct place *y = b;
+	size_t dx = depth_of(x->destination);
+	size_t dy = depth_of(y->destination);
+
+	if (dx != dy)
+		return dx < dy ? -1 : 1;
+	return x->order < y->order ? -1 : 1;
+}
+
+static int add_wanted(struct spec *s, yyjson_mut_val *out, struct err *e)
+{
+	yyjson_val *tmpfs = yyjson_obj_get(s->host, "Tmpfs");
+	yyjson_val *list = mountpoints_of(s->c);
+	struct place *places =
+		calloc(yyjson_arr_size(list) + yyjson_obj_size(tmpfs) + 1, sizeof(*places));
+	yyjson_val *key, *item;
+	size_t count = 0;
+	size_t i, n;
+	int r = 0;
+
+	if (!places)
+		return err_set(e, ENOMEM, "out of memory");
+	yyjson_arr_foreach (list, i, n, item) {
+		places[count] = (struct place){spec_str(item, "Destination"), NULL, item, count};
+		count++;
+	}
+	if (tmpfs)
+		yyjson_obj_foreach (tmpfs, i, n, key, item) {
+			places[count] = (struct place){
+				yyjson_get_str(key), yyjson_get_str(item), NULL, count};
+			count++;
+		}
+	qsort(places, count, sizeof(*places), by_depth);
+	for (i = 0; r == 0 && i < count; i++) {
+		if (places[i].mp)
+			r = add_mountpoint(s, out, places[i].mp, places[i].order, e);
+		else
+			add_words(s, add_tmpfs(s, out, places[i].destination), places[i].tmpfs);
+	}
+	free(places);
+	return r;
 }
 
 /* Docker's own mounts, with what the host config changes of them. */
@@ -280,6 +236,8 @@ static yyjson_mut_val *default_mounts(struct spec *s)
 		yyjson_mut_val *copy = yyjson_mut_val_mut_copy(s->doc, m);
 		yyjson_mut_val *options = yyjson_mut_obj_get(copy, "options");
 
+		if (spec_is_taken(s, destination))
+			continue;
 		if (strcmp(destination, "/dev/shm") == 0) {
 			if (strcmp(ipc, "host") == 0 || strcmp(ipc, "none") == 0)
 				continue;
@@ -310,28 +268,18 @@ static int add_init(struct spec *s, yyjson_mut_val *out, struct err *e)
 
 	if (access(path, X_OK) < 0)
 		return err_set(e, errno, "HostConfig.Init: %s: %s", path, strerror(errno));
-	(void)add_mount(s, out, "bind", path, SPEC_INIT_PATH, options);
+	(void)spec_add_mount(s, out, "bind", path, SPEC_INIT_PATH, options);
 	return 0;
 }
 
 yyjson_mut_val *spec_mount_list(struct spec *s, struct err *e)
 {
-	yyjson_val *tmpfs = yyjson_obj_get(s->host, "Tmpfs");
 	yyjson_mut_val *out = default_mounts(s);
-	yyjson_val *key, *item;
-	size_t i, n;
-	int r = add_etc_files(s, out, e);
+	int r = spec_etc_files(s, out, e);
 
 	if (r == 0 && spec_with_init(s))
 		r = add_init(s, out, e);
-	yyjson_arr_foreach (yyjson_obj_get(s->host, "Binds"), i, n, item)
-		if (r == 0)
-			r = add_bind(s, out, yyjson_get_str(item), e);
-	yyjson_arr_foreach (yyjson_obj_get(s->host, "Mounts"), i, n, item)
-		if (r == 0)
-			r = add_given(s, out, item, e);
-	if (tmpfs)
-		yyjson_obj_foreach (tmpfs, i, n, key, item)
-			add_tmpfs(s, out, yyjson_get_str(key), yyjson_get_str(item));
+	if (r == 0)
+		r = add_wanted(s, out, e);
 	return r < 0 ? NULL : out;
 }

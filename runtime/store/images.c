@@ -129,6 +129,14 @@ static int read_number(void *arg, const struct db_row *row)
 	return 1;
 }
 
+int image_store_layers_size(struct image_store *s, int64_t *ret, struct err *e)
+{
+	int r = db_each(
+		s->db, e, read_number, ret, "SELECT coalesce(sum(size), 0) FROM layers", "");
+
+	return r < 0 ? r : 0;
+}
+
 int image_store_unname(struct image_store *s, const char *id, const char *name, struct err *e)
 {
 	char shorter[REFERENCE_BYTES_MAX];

@@ -99,6 +99,9 @@ struct layer_archive {
 int image_store_archive(
 	struct image_store *s, const char *chain, struct layer_archive *ret, struct err *e);
 
+/* Bytes of all layers. */
+int image_store_layers_size(struct image_store *s, int64_t *ret, struct err *e);
+
 /* Open the directory of a layer. Returns an O_PATH descriptor or -errno. */
 int image_store_open_layer(const struct image_store *s, const char *chain);
 

@@ -41,6 +41,10 @@ const char *const schema_steps[] = {
 	"ALTER TABLE layers ADD COLUMN blob_size INTEGER NOT NULL DEFAULT 0;"  /* bytes */
 	"ALTER TABLE layers ADD COLUMN plain_size INTEGER NOT NULL DEFAULT 0;" /* bytes */
 	"CREATE INDEX layers_by_blob ON layers (blob);",
+
+	/* The container that a volume was made for and that is not on record yet, or not any more:
+	 * without a record of it the volume goes too. */
+	"ALTER TABLE volumes ADD COLUMN maker TEXT;",
 };
 
 const size_t schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
