@@ -42,6 +42,8 @@ int api_container_create(struct call *c, struct err *e)
 	yyjson_mut_val *top, *parts[3] = {NULL};
 	yyjson_doc *body = NULL;
 	yyjson_doc *whole = NULL;
+	yyjson_mut_doc *answer = yyjson_mut_doc_new(NULL);
+	const struct warnings said = {answer, yyjson_mut_arr(answer)};
 	struct container *made = NULL;
 	int r = call_read_json(c, false, &body, e);
 
@@ -62,20 +64,21 @@ int api_container_create(struct call *c, struct err *e)
 		root = yyjson_doc_get_root(whole);
 		r = container_create(c->engine, query_str(&c->query, "name"),
 			yyjson_arr_get(root, 0), yyjson_arr_get(root, 1), yyjson_arr_get(root, 2),
-			&made, e);
+			&said, &made, e);
 	}
 	yyjson_doc_free(whole);
 	yyjson_doc_free(body);
 	yyjson_mut_doc_free(doc);
-	if (r < 0)
+	if (r < 0) {
+		yyjson_mut_doc_free(answer);
 		return r;
-	doc = yyjson_mut_doc_new(NULL);
-	top = yyjson_mut_obj(doc);
-	yyjson_mut_doc_set_root(doc, top);
-	yyjson_mut_obj_add_strcpy(doc, top, "Id", made->id);
-	yyjson_mut_obj_add_val(doc, top, "Warnings", yyjson_mut_arr(doc));
+	}
+	top = yyjson_mut_obj(answer);
+	yyjson_mut_doc_set_root(answer, top);
+	yyjson_mut_obj_add_strcpy(answer, top, "Id", made->id);
+	yyjson_mut_obj_add_val(answer, top, "Warnings", said.list);
 	container_put(made);
-	return call_reply(c, 201, doc, e);
+	return call_reply(c, 201, answer, e);
 }
 
 /* "About a minute", "3 hours": how docker ps words a time. */

@@ -24,7 +24,7 @@ const struct route api_routes[] = {
 	{"POST", "/containers/{id}/stop", api_container_stop, 0},
 	{"POST", "/containers/{id}/restart", api_container_restart, 0},
 	{"POST", "/containers/{id}/kill", api_container_kill, 0},
-	{"POST", "/containers/{id}/update", NULL, 0},
+	{"POST", "/containers/{id}/update", api_container_update, 0},
 	{"POST", "/containers/{id}/rename", api_container_rename, 0},
 	{"POST", "/containers/{id}/pause", api_container_pause, 0},
 	{"POST", "/containers/{id}/unpause", api_container_unpause, 0},

@@ -88,4 +88,7 @@ int api_container_stats(struct call *c, struct err *e);
 /* df.c */
 int api_system_df(struct call *c, struct err *e);
 
+/* update.c */
+int api_container_update(struct call *c, struct err *e);
+
 #endif

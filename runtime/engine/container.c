@@ -22,6 +22,15 @@ const char *container_status_name(enum container_status s)
 	return status_names[s];
 }
 
+/* A record that was replaced while others may have read it. */
+struct old_record {
+	struct old_record *next;
+	yyjson_doc *doc;
+};
+
+/* Counting down and looking at what is to be freed is one step. */
+static pthread_mutex_t old_records = PTHREAD_MUTEX_INITIALIZER;
+
 static yyjson_val *field(const struct container *c, const char *key)
 {
 	return yyjson_obj_get(yyjson_doc_get_root(c->record), key);
@@ -80,7 +89,25 @@ struct container *container_new(const char *id, const char *name, yyjson_doc *re
 
 void container_put(struct container *c)
 {
-	if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+	struct old_record *old = NULL;
+	unsigned left;
+
+	pthread_mutex_lock(&old_records);
+	left = __atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL);
+	/* With the list alone left to know it, nobody reads what was replaced before. */
+	if (left == 0 || (left == 1 && !c->removed)) {
+		old = c->old;
+		c->old = NULL;
+	}
+	pthread_mutex_unlock(&old_records);
+	while (old) {
+		struct old_record *next = old->next;
+
+		yyjson_doc_free(old->doc);
+		free(old);
+		old = next;
+	}
+	if (left)
 		return;
 	stdio_unref(c->io);
 	health_free(c->health);
@@ -311,6 +338,28 @@ int container_forget(struct engine *en, struct container *c, struct err *e)
 	}
 	pthread_mutex_unlock(&en->lock);
 	return r < 0 ? r : 0;
+}
+
+int container_replace_record(
+	struct engine *en, struct container *c, yyjson_doc *record, struct err *e)
+{
+	struct old_record *old = malloc(sizeof(*old));
+	char *text = yyjson_write(record, 0, NULL);
+	int r = old && text ? db_run(&en->db, e, "UPDATE containers SET record = ? WHERE id = ?",
+				      "ss", text, c->id)
+			    : err_set(e, ENOMEM, "out of memory");
+
+	free(text);
+	if (r < 0) {
+		free(old);
+		return r;
+	}
+	pthread_mutex_lock(&old_records);
+	*old = (struct old_record){c->old, c->record};
+	c->old = old;
+	__atomic_store_n(&c->record, record, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&old_records);
+	return 0;
 }
 
 int container_rename(struct engine *en, struct container *c, const char *name, struct err *e)

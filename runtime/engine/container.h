@@ -22,6 +22,14 @@ int container_load_all(struct engine *en, struct err *e);
 /* Docker's rule for names. */
 int container_check_name(const char *name, struct err *e);
 
+/* Put a changed record in the place of the old one, which is freed when nobody reads it any more.
+ * @record: taken over after 0 */
+int container_replace_record(
+	struct engine *en, struct container *c, yyjson_doc *record, struct err *e);
+
+/* Docker's rules for restart policies. Returns 0 or -EINVAL. */
+int restart_policy_check(const char *name, int64_t max_retries, struct err *e);
+
 /* Change the state, put it on record, and tell who waits. */
 void container_set_state(struct engine *en, struct container *c, const struct container_state *s);
 

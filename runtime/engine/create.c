@@ -5,6 +5,7 @@
 #include "runtime/engine/container.h"
 #include "runtime/engine/health.h"
 #include "runtime/engine/mountpoints.h"
+#include "runtime/engine/resources.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -217,13 +218,12 @@ static void fill_host(yyjson_mut_doc *doc, yyjson_mut_val *host)
 static int check_host(yyjson_mut_val *host, struct err *e)
 {
 	static const char *const log_types[] = {"json-file", "none"};
-	static const char *const not_served[] = {
-		"Links", "PortBindings", "BlkioWeightDevice", "StorageOpt"};
+	static const char *const not_served[] = {"Links", "PortBindings", "StorageOpt"};
 	const char *network = str_of(host, "NetworkMode");
 	const char *log = str_of(yyjson_mut_obj_get(host, "LogConfig"), "Type");
 	const char *policy = str_of(yyjson_mut_obj_get(host, "RestartPolicy"), "Name");
-	static const char *const policies[] = {"no", "always", "unless-stopped", "on-failure"};
 	bool known = false;
+	int r;
 
 	if (strcmp(network, "none") != 0 && strcmp(network, "host") != 0 &&
 		strncmp(network, "container:", strlen("container:")) != 0)
@@ -236,11 +236,12 @@ static int check_host(yyjson_mut_val *host, struct err *e)
 	if (!known)
 		return err_set(
 			e, ENOTSUP, "HostConfig.LogConfig.Type: logger \"%s\" is not served", log);
-	known = false;
-	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
-		known |= strcmp(policy, policies[i]) == 0;
-	if (!known)
-		return err_set(e, EINVAL, "invalid restart policy: unknown policy '%s'", policy);
+	r = restart_policy_check(policy,
+		yyjson_mut_get_sint(yyjson_mut_obj_get(
+			yyjson_mut_obj_get(host, "RestartPolicy"), "MaximumRetryCount")),
+		e);
+	if (r < 0)
+		return r;
 	if (yyjson_mut_get_bool(yyjson_mut_obj_get(host, "AutoRemove")) &&
 		strcmp(policy, "no") != 0)
 		return err_set(
@@ -280,19 +281,24 @@ static void add_words(yyjson_mut_doc *doc, yyjson_mut_val *top, yyjson_mut_val *
 
 /* The record; NULL with @e filled. */
 static yyjson_doc *make_record(const struct image_record *image, const char *id,
-	yyjson_val *config_in, yyjson_val *host_in, yyjson_val *networking, struct err *e)
+	yyjson_val *config_in, yyjson_val *host_in, yyjson_val *networking,
+	const struct warnings *said, struct err *e)
 {
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *top = yyjson_mut_obj(doc);
 	yyjson_mut_val *config = yyjson_val_mut_copy(doc, config_in);
 	yyjson_mut_val *host = yyjson_val_mut_copy(doc, host_in);
 	yyjson_doc *record = NULL;
+	char controllers[256];
 	char hostname[13];
 	int r;
 
 	yyjson_mut_doc_set_root(doc, top);
 	fill_host(doc, host);
+	resources_controllers(controllers, sizeof(controllers));
 	r = check_host(host, e);
+	if (r == 0)
+		r = resources_check(said->doc, host, false, controllers, said->list, e);
 	if (r == 0)
 		r = merge_image(doc, config, image, e);
 	if (r == 0) {
@@ -388,7 +394,7 @@ static int keep(struct engine *en, const char *id, const char *name, yyjson_doc 
 }
 
 int container_create(struct engine *en, const char *name, yyjson_val *config, yyjson_val *host,
-	yyjson_val *networking, struct container **ret, struct err *e)
+	yyjson_val *networking, const struct warnings *said, struct container **ret, struct err *e)
 {
 	const char *ref = yyjson_get_str(yyjson_obj_get(config, "Image"));
 	char image_id[IMAGE_ID_BYTES];
@@ -413,7 +419,7 @@ int container_create(struct engine *en, const char *name, yyjson_val *config, yy
 		r = image_store_get(&en->images, image_id, &image, e);
 	if (r < 0)
 		return r;
-	record = make_record(&image, id, config, host, networking, e);
+	record = make_record(&image, id, config, host, networking, said, e);
 	image_record_free(&image);
 	if (record)
 		record = mountpoints_add(en, id, record, e);

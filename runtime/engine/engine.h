@@ -49,6 +49,7 @@ struct container {
 	char id[CONTAINER_ID_BYTES];
 	char *name; /* without a slash in front */
 	yyjson_doc *record;
+	struct old_record *old; /* those that somebody may still read */
 	unsigned refs;
 	bool removed;
 	bool declared; /* a service of init's that the image brought: its state is with init */
@@ -62,6 +63,12 @@ struct container {
 	struct health *health;	  /* with engine->lock; NULL: never had a healthcheck */
 	bool mounts_taken;	  /* its volumes are mounted for it; with op */
 	unsigned ends;		  /* how often it did: waiters tell one run from the next */
+};
+
+/* Lines for the client about what could not be done as it was asked for: an array of @doc. */
+struct warnings {
+	yyjson_mut_doc *doc;
+	yyjson_mut_val *list;
 };
 
 /* Where the engine finds what it needs; absolute paths, which outlive it. */
@@ -138,10 +145,18 @@ void container_tell(
  * Make a container.
  * @name: NULL or "": one is made up
  * @config, @host, @networking: whole objects (runtime/api/shape.h)
+ * @said: filled
  * @ret: container_put by the caller
  */
 int container_create(struct engine *en, const char *name, yyjson_val *config, yyjson_val *host,
-	yyjson_val *networking, struct container **ret, struct err *e);
+	yyjson_val *networking, const struct warnings *said, struct container **ret, struct err *e);
+
+/*
+ * Change what a container may use and its restart policy, at once if it runs, and on record.
+ * @change: fields of a host config; 0 and "" leave things as they are
+ */
+int container_update(struct engine *en, struct container *c, yyjson_val *change,
+	const struct warnings *said, struct err *e);
 
 /* Each returns 0 or -errno; -EALREADY when there is nothing to do. */
 int container_start(struct engine *en, struct container *c, struct err *e);

@@ -41,6 +41,28 @@ int init_exit_code(const struct init_exit *x)
 	return x->code == CLD_EXITED ? x->status : 128 + x->status;
 }
 
+int restart_policy_check(const char *name, int64_t max_retries, struct err *e)
+{
+	static const char *const policies[] = {"no", "always", "unless-stopped", "on-failure"};
+	bool known = false;
+
+	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++)
+		known |= strcmp(name, policies[i]) == 0;
+	if (!known)
+		return err_set(e, EINVAL,
+			"invalid restart policy: unknown policy '%.64s'; use one of 'no', "
+			"'always', 'on-failure', or 'unless-stopped'",
+			name);
+	if (max_retries < 0)
+		return err_set(e, EINVAL,
+			"invalid restart policy: maximum retry count cannot be negative");
+	if (max_retries > 0 && strcmp(name, "on-failure") != 0)
+		return err_set(e, EINVAL,
+			"invalid restart policy: maximum retry count can only be used with "
+			"'on-failure'");
+	return 0;
+}
+
 static bool wants_restart(const struct container *c, const struct container_state *s)
 {
 	yyjson_val *policy = yyjson_obj_get(container_host_config(c), "RestartPolicy");

@@ -3,6 +3,7 @@
  * Source: OCI runtime-spec 1.2; Docker Engine API v1.51, HostConfig.
  */
 #include "runtime/engine/spec.h"
+#include "runtime/engine/resources.h"
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
@@ -245,48 +246,6 @@ int spec_security(struct spec *s, struct err *e)
 	return 0;
 }
 
-static void add_limit(struct spec *s, yyjson_mut_val *to, const char *key, int64_t value)
-{
-	if (value)
-		yyjson_mut_obj_add_int(s->doc, to, key, value);
-}
-
-static yyjson_mut_val *make_resources(struct spec *s)
-{
-	yyjson_mut_val *out = yyjson_mut_obj(s->doc);
-	yyjson_mut_val *memory = yyjson_mut_obj(s->doc);
-	yyjson_mut_val *cpu = yyjson_mut_obj(s->doc);
-	int64_t nano = spec_int(s->host, "NanoCpus");
-	int64_t pids = spec_int(s->host, "PidsLimit");
-	int64_t limit = spec_int(s->host, "Memory");
-	int64_t swap = spec_int(s->host, "MemorySwap");
-
-	add_limit(s, memory, "limit", limit);
-	add_limit(s, memory, "reservation", spec_int(s->host, "MemoryReservation"));
-	/* Docker: as much swap again as memory, unless it is said. */
-	if (limit)
-		yyjson_mut_obj_add_int(s->doc, memory, "swap", swap ? swap : 2 * limit);
-	add_limit(s, cpu, "shares", spec_int(s->host, "CpuShares"));
-	add_limit(s, cpu, "quota", nano ? nano / 10000 : spec_int(s->host, "CpuQuota"));
-	add_limit(s, cpu, "period", nano ? 100000 : spec_int(s->host, "CpuPeriod"));
-	if (spec_str(s->host, "CpusetCpus")[0])
-		yyjson_mut_obj_add_str(s->doc, cpu, "cpus", spec_str(s->host, "CpusetCpus"));
-	if (spec_str(s->host, "CpusetMems")[0])
-		yyjson_mut_obj_add_str(s->doc, cpu, "mems", spec_str(s->host, "CpusetMems"));
-	yyjson_mut_obj_add_val(s->doc, out, "devices", spec_device_list(s));
-	if (yyjson_mut_obj_size(memory))
-		yyjson_mut_obj_add_val(s->doc, out, "memory", memory);
-	if (yyjson_mut_obj_size(cpu))
-		yyjson_mut_obj_add_val(s->doc, out, "cpu", cpu);
-	if (pids) {
-		yyjson_mut_val *p = yyjson_mut_obj(s->doc);
-
-		yyjson_mut_obj_add_int(s->doc, p, "limit", pids);
-		yyjson_mut_obj_add_val(s->doc, out, "pids", p);
-	}
-	return out;
-}
-
 static yyjson_mut_val *make_sysctls(struct spec *s)
 {
 	yyjson_val *given = yyjson_obj_get(s->host, "Sysctls");
@@ -302,13 +261,18 @@ static yyjson_mut_val *make_linux(struct spec *s, struct err *e)
 	yyjson_mut_val *ns = spec_namespaces(s, e);
 	yyjson_val *masked = yyjson_obj_get(s->host, "MaskedPaths");
 	yyjson_val *readonly = yyjson_obj_get(s->host, "ReadonlyPaths");
+	yyjson_mut_val *resources;
 	char cgroup[CONTAINER_ID_BYTES + 16];
 
 	if (!ns)
 		return NULL;
 	(void)snprintf(cgroup, sizeof(cgroup), "/containers/%s", s->c->id);
 	yyjson_mut_obj_add_strcpy(s->doc, out, "cgroupsPath", cgroup);
-	yyjson_mut_obj_add_val(s->doc, out, "resources", make_resources(s));
+	resources = resources_spec(s->doc, s->host, e);
+	if (!resources)
+		return NULL;
+	yyjson_mut_obj_add_val(s->doc, resources, "devices", spec_device_list(s));
+	yyjson_mut_obj_add_val(s->doc, out, "resources", resources);
 	yyjson_mut_obj_add_val(s->doc, out, "namespaces", ns);
 	yyjson_mut_obj_add_val(s->doc, out, "sysctl", make_sysctls(s));
 	if (s->devices)
