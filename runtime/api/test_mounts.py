@@ -244,11 +244,13 @@ def test_an_image_can_be_mounted_but_not_written(engine):
 
 def test_what_lies_below_is_mounted_after_what_it_lies_in(engine, place):
     (place / "sub").mkdir()
+    engine.post("/volumes/create", {"Name": "inner"})
+    (engine.dir / "root/volumes/inner/_data/of-the-volume").touch()
     code, out = engine.run_to_end(
         "sh", "-c", "ls /m /m/sub",
         host={"Binds": ["inner:/m/sub:nocopy", f"{place}:/m"], "Tmpfs": {"/m/sub/deep": ""}},
     )
-    assert (code, out) == (0, b"/m:\nfile\nsub\n\n/m/sub:\ndeep\n")
+    assert (code, out) == (0, b"/m:\nfile\nsub\n\n/m/sub:\ndeep\nof-the-volume\n")
 
 
 def test_own_files_take_the_place_of_dockers(engine, place):

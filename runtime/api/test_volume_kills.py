@@ -93,6 +93,28 @@ def test_filling_one(own_engine):
     assert steps(engine, make, check) > 20
 
 
+def test_filling_one_that_was_there_before(own_engine):
+    engine = own_engine
+
+    def fill(step):
+        return engine.create("true", host={"Binds": [f"v-{step}:/etc"]})
+
+    def check(step, answer):
+        # it stays in any case, empty or with all that the image has
+        assert f"v-{step}" in check_whole(engine)
+        files = sorted(p.name for p in (engine.dir / f"root/volumes/v-{step}/_data").iterdir())
+        assert files == ["greeting", "group", "passwd"] or (answer is None and not files)
+
+    for call in ("renameat", "renameat2", "unlinkat", "fsync"):
+        for count in itertools.count(1):
+            step = f"{call}.{count}"
+            engine.post("/volumes/create", {"Name": f"v-{step}"})
+            answer, killed = killed_at(engine, call, count, lambda: fill(step))
+            check(step, answer)
+            if not killed:
+                break
+
+
 @pytest.mark.parametrize("how", ["volume", "container"])
 def test_removing_one(own_engine, how):
     engine = own_engine
