@@ -86,6 +86,13 @@ class Docker:
             self.guest.fail(f"docker {' '.join(map(str, arguments))}: no end within {timeout} s: {error.stdout}")
         return Result(done.returncode, done.stdout.decode("utf-8", "replace").rstrip("\n"))
 
+    def popen(self, *arguments):
+        """A client whose lines are read as they come; for the caller to end."""
+        return subprocess.Popen(
+            ["docker", *map(str, arguments)], env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
     def close(self):
         subprocess.run(
             ["/usr/bin/ssh", "-o", f"ControlPath={self.control}", "-O", "exit", "guest"],

@@ -144,6 +144,66 @@ def test_nothing_is_left_of_a_removed_container(q35, docker):
     assert traces() == before
 
 
+def test_exec_runs_beside_the_program_and_tells_its_status(docker):
+    run(docker, "-d", "--name", "host", "-m", "32m", "bb", "sleep", "1000").ok()
+    assert docker("exec", "host", "sh", "-c", "echo $0 in; exit 3").status == 3
+    assert docker("exec", "-i", "-e", "A=b", "host", "sh", "-c", "cat; echo $A", stdin=b"x\n").ok() == "x\nb"
+    assert docker("exec", "host", "cat", "/sys/fs/cgroup/memory.max").ok() == "33554432"
+    assert docker("exec", "host", "no-such-program").status == 127
+    assert "sleep 1000" in docker("top", "host").ok()
+
+
+def test_update_changes_the_kernels_limits(docker):
+    run(docker, "-d", "--name", "limited", "-m", "32m", "--memory-swap", "32m", "bb", "sleep", "1000").ok()
+    docker("update", "-m", "48m", "--memory-swap", "48m", "--pids-limit", "30", "--cpus", "0.25", "limited").ok()
+    files = [f"/sys/fs/cgroup/{name}" for name in ("memory.max", "pids.max", "cpu.max")]
+    assert docker("exec", "limited", "cat", *files).ok().splitlines() == ["50331648", "30", "25000 100000"]
+    assert docker("inspect", "-f", "{{.HostConfig.Memory}}", "limited").ok() == "50331648"
+
+
+def test_stats_are_those_of_the_cgroup(docker):
+    run(docker, "-d", "--name", "busy", "-m", "32m", "bb", "sh", "-c", "sleep 1000 & while :; do :; done").ok()
+    told = json.loads(docker("stats", "--no-stream", "--format", "json", "busy").ok())
+    assert told["PIDs"] == "2" and told["MemUsage"].endswith("/ 32MiB")
+    assert float(told["CPUPerc"].rstrip("%")) > 5, told
+
+
+def test_volumes_outlive_their_containers(q35, docker):
+    run(docker, "--rm", "-v", "data:/data", "bb", "sh", "-c", "echo kept >/data/file").ok()
+    assert run(docker, "--rm", "-v", "data:/data:ro", "bb", "cat", "/data/file").ok() == "kept"
+    assert run(docker, "--rm", "-v", "data:/data:ro", "bb", "touch", "/data/x").status != 0
+    assert docker("volume", "inspect", "-f", "{{.Mountpoint}}", "data").ok() == "/var/lib/sampan/volumes/data/_data"
+    docker("volume", "rm", "data").ok()
+    assert "data" not in docker("volume", "ls", "-q").ok().split()
+
+
+def test_files_are_copied_both_ways_and_become_an_image(docker, tmp_path):
+    run(docker, "-d", "--name", "box", "bb", "sleep", "1000").ok()
+    (tmp_path / "in").write_text("through\n")
+    docker("cp", tmp_path / "in", "box:/tmp/in").ok()
+    assert docker("exec", "box", "cat", "/tmp/in").ok() == "through"
+    docker("cp", "box:/etc/motd", tmp_path / "motd").ok()
+    assert (tmp_path / "motd").read_text() == "welcome\n"
+    assert "A /tmp/in" in docker("diff", "box").ok().splitlines()
+    docker("commit", "box", "made:1").ok()
+    assert run(docker, "--rm", "made:1", "cat", "/tmp/in").ok() == "through"
+    docker("rmi", "made:1").ok()
+
+
+def test_a_healthcheck_is_run_and_shown(docker):
+    run(docker, "-d", "--name", "well", "--health-cmd", "test -e /tmp/ok || touch /tmp/ok", "--health-interval", "1s",
+        "bb", "sleep", "1000").ok()  # fmt: skip
+    with docker.popen("events", "--since", "0", "--filter", "container=well", "--filter", "event=health_status") as told:
+        assert "health_status: healthy" in told.stdout.readline()
+        told.kill()
+    assert "(healthy)" in docker("ps").ok()
+
+
+def test_init_reaps_in_a_container(docker):
+    run(docker, "-d", "--init", "--name", "reaped", "bb", "sh", "-c", "sh -c 'true &'; sleep 1000").ok()
+    assert docker("exec", "reaped", "cat", "/proc/1/comm").ok() == "docker-init"
+
+
 def test_the_images_own_container_is_shown_and_can_be_handled(q35, docker):
     assert re.search(r"\bweb +\"/bin/sh -c .* Up .* web$", docker("ps").ok(), re.M)
     told = json.loads(docker("inspect", "web").ok())[0]
