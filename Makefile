@@ -114,7 +114,7 @@ help: ## this list
 # The parts that build/steps.py calls, in the right order.
 
 PKG := $(OUT)/pkg
-PACKED := busybox e2fsprogs dropbear
+PACKED := busybox e2fsprogs dropbear ca-certificates
 
 $(OUT)/initramfs.cpio.zst: rootfs/initramfs.list rootfs/pack.py $(shell find rootfs/skeleton ! -type l) \
 		$(PROGRAMS_$(ARCH)) $(PACKED:%=$(OUT)/keys/%)

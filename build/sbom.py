@@ -27,6 +27,7 @@ ROLES = {
     "mbedtls": "LIBRARY",
     "curl": "LIBRARY",
     "sqlite3": "LIBRARY",
+    "ca-certificates": "OTHER",
     "busybox": "APPLICATION",
     "dropbear": "APPLICATION",
     "e2fsprogs": "APPLICATION",

@@ -46,7 +46,7 @@ COMMANDS = {
         "Makefile",
     ),
     "initramfs": (
-        ["programs", "busybox", "e2fsprogs", "dropbear"],
+        ["programs", "busybox", "e2fsprogs", "dropbear", "ca-certificates"],
         f"make out/{ARCH}/initramfs.cpio.zst",
         "rootfs/pack.py",
     ),
