@@ -125,7 +125,7 @@ int api_commit(struct call *c, struct err *e)
 	yyjson_doc *config = NULL;
 	int r = changes ? read_changes(c, changes, e) : err_set(e, ENOMEM, "out of memory");
 
-	if (r < 0) {
+	if (!changes || r < 0) {
 		free(changes);
 		return r;
 	}
@@ -185,7 +185,7 @@ static int api_image_import(struct call *c, struct err *e)
 	yyjson_doc *config = NULL;
 	int r = changes ? read_changes(c, changes, e) : err_set(e, ENOMEM, "out of memory");
 
-	if (r < 0) {
+	if (!changes || r < 0) {
 		free(changes);
 		return r;
 	}

@@ -193,7 +193,7 @@ static int add_name(struct save *s, const char *ref, struct err *e)
 	r = image_store_find(&s->c->engine->images, ref, id, e);
 	if (r == 0)
 		r = add_image(s, id, &one, e);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	(void)reference_shorten(ref, shorter, sizeof(shorter));
 	for (size_t i = 0; i < one->image.n_names; i++)
