@@ -350,7 +350,7 @@ int container_replace_record(
 			    : err_set(e, ENOMEM, "out of memory");
 
 	free(text);
-	if (r < 0) {
+	if (!old || r < 0) {
 		free(old);
 		return r;
 	}

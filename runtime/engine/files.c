@@ -335,7 +335,9 @@ static int find_owner(const struct files *f, struct layer_policy *policy, struct
 	if (!spec[0])
 		return 0;
 	user = malloc(sizeof(*user));
-	r = user ? users_lookup_in(f->root, spec, user, e) : fail(e, ENOMEM, "look up the user");
+	if (!user)
+		return fail(e, ENOMEM, "look up the user");
+	r = users_lookup_in(f->root, spec, user, e);
 	if (r == 0) {
 		policy->owned = 1;
 		policy->uid = user->uid;
