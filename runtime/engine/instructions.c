@@ -249,7 +249,8 @@ static int do_expose(struct job *j, const char *text)
 
 		if (!isdigit((unsigned char)word.v[0]) || (*end && end != slash) || first == 0 ||
 			last < first || last > 65535 ||
-			(strcmp(proto, "tcp") && strcmp(proto, "udp") && strcmp(proto, "sctp")))
+			(strcmp(proto, "tcp") != 0 && strcmp(proto, "udp") != 0 &&
+				strcmp(proto, "sctp") != 0))
 			return err_set(j->e, EINVAL, "Invalid containerPort: %.64s", word.v);
 		for (; first <= last; first++) {
 			char key[32];
