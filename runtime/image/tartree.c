@@ -192,6 +192,8 @@ static int write_entry(struct tar_tree *t, int fd, struct tar_entry *entry)
 	entry->n_xattrs = attributes.n;
 	if (r == 0)
 		r = tar_write_entry(t->w, entry);
+	entry->xattrs = NULL;
+	entry->n_xattrs = 0;
 	free_attributes(&attributes);
 	if (r == 0 && entry->type == '0' && fd >= 0)
 		r = copy_content(t, fd);
@@ -278,7 +280,7 @@ int dir_names(int fd, char ***ret)
 		r = d ? -ENOMEM : -errno;
 	if (!d)
 		fd_close(&copy);
-	while (r == 0 && (entry = readdir(d))) {
+	while (d && r == 0 && (entry = readdir(d))) {
 		char **more = names;
 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
