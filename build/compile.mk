@@ -55,6 +55,7 @@ endef
 
 define folder_archive
 out/$1/$2.a: $(patsubst %.c,out/$1/%.o,$(call sources_of,$2)) $(if $(wildcard $2/*.c),$2)
+	@mkdir -p $$(@D)
 	$$(Q)rm -f $$@ && $3 rcs $$@ $$(filter %.o,$$^)
 endef
 
