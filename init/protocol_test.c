@@ -85,7 +85,7 @@ static void test_the_layout_is_fixed(void **state)
 	assert_int_equal(sizeof(struct init_fd), 104);
 	assert_int_equal(sizeof(struct init_exit), 104);
 	assert_int_equal(sizeof(struct init_error), 248);
-	assert_int_equal(sizeof(struct init_service_info), 272);
+	assert_int_equal(sizeof(struct init_service_info), 440);
 }
 
 int main(void)
