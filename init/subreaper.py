@@ -41,7 +41,9 @@ class Answer:
 
     FIELDS = {
         ERROR: ("=iI160s", ("errnum", None, "text")),
-        SERVICE_INFO: ("=iIQ16s160s", ("pid", "restarts", "since", "state", "what")),
+        SERVICE_INFO: (
+            "=iIQiI16s160s160s", ("pid", "restarts", "since", "exit_code", None, "state", "what", "bundle")
+        ),
         LOG_DATA: ("=QII4096s", ("cursor", "len", None, "data")),
         EXITED: ("=iIiIQ", ("pid", "code", "status", None, "when")),
         ADOPTED_INFO: ("=iIiIQ", ("pid", "code", "status", None, "when")),

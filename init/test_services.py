@@ -61,7 +61,7 @@ def test_a_service_that_failed_holds_up_nobody(start):
     init.wait_for("^other . is up")
     init.wait_state("broken", "failed")
     broken = init.client().status("broken")
-    assert (broken.state, broken.what) == ("failed", "exited with status 3")
+    assert (broken.state, broken.what, broken.exit_code) == ("failed", "exited with status 3", 3)
     init.wait_for("^init: not ready: broken")
 
 
