@@ -17,7 +17,7 @@ TOP = Path(__file__).resolve().parents[1]
 INIT = Path(os.environ.get("INIT", TOP / "out/check/asan/bin/init"))
 SAMPAN = Path(os.environ.get("SAMPAN", TOP / "out/check/asan/bin/sampan"))
 # Generous: it is only ever reached when something is broken, or the machine is very busy.
-TIMEOUT = int(os.environ.get("INIT_TEST_TIMEOUT", 60))
+TIMEOUT = int(os.environ.get("INIT_TEST_TIMEOUT", 180))
 
 STATUS, START, STOP, RESTART, LOGS, SHUTDOWN, ADOPT, SUBSCRIBE, ACK, ADOPTED = range(1, 11)
 KEEP_FD, GIVE_FD, DROP_FDS = range(11, 14)
