@@ -117,6 +117,12 @@ class Oci:
             assert time.monotonic() < end, self.state(id)
             os.sched_yield()
 
+    def wait_until(self, true):
+        end = time.monotonic() + SECONDS
+        while not true():
+            assert time.monotonic() < end
+            os.sched_yield()
+
     def destroy(self):
         if self.root.exists():
             for entry in self.root.iterdir():

@@ -34,6 +34,8 @@ def cgroup_of(oci):
 def running(oci):
     oci.create("sleep", "1000")
     oci.ok("start", "c")
+    stat = pathlib.Path(f"/proc/{oci.state()['pid']}/stat")
+    oci.wait_until(lambda: stat.read_text().split()[1:3] == ["(sleep)", "S"])
     return oci
 
 

@@ -115,7 +115,7 @@ def test_io_priority(oci, name, seen):
 
 def affinity(oci, **lists):
     oci.process["execCPUAffinity"] = lists
-    oci.create("sh", "-c", "grep Cpus_allowed_list /proc/self/status >/cpus; exec sleep 1000")
+    oci.create("sh", "-c", "grep Cpus_allowed_list /proc/self/status >/part; mv /part /cpus; exec sleep 1000")
     oci.ok("start", "c")
     return oci.ok("exec", "c", "grep", "Cpus_allowed_list", "/proc/self/status").split()[1]
 
@@ -124,7 +124,7 @@ def affinity(oci, **lists):
 def test_exec_runs_on_the_final_cpus(oci):
     assert affinity(oci, initial=str(CPUS[0]), final=str(CPUS[1])) == str(CPUS[1])
     # It is not for the container's first process.
-    oci.wait_status("running")
+    oci.wait_until((oci.rootfs / "cpus").exists)
     assert (oci.rootfs / "cpus").read_text().split()[1] != str(CPUS[1])
 
 
