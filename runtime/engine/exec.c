@@ -58,7 +58,7 @@ void exec_put(struct exec *x)
 	free(x);
 }
 
-static struct exec *take(struct exec *x)
+struct exec *exec_ref(struct exec *x)
 {
 	__atomic_add_fetch(&x->refs, 1, __ATOMIC_RELAXED);
 	return x;
@@ -68,7 +68,7 @@ void exec_add(struct engine *en, struct exec *x)
 {
 	pthread_mutex_lock(&en->lock);
 	x->next = en->execs;
-	en->execs = take(x);
+	en->execs = exec_ref(x);
 	pthread_mutex_unlock(&en->lock);
 }
 
@@ -80,7 +80,7 @@ int exec_get(struct engine *en, const char *id, struct exec **ret, struct err *e
 	for (x = en->execs; x && strcmp(x->id, id) != 0; x = x->next)
 		;
 	if (x)
-		*ret = take(x);
+		*ret = exec_ref(x);
 	pthread_mutex_unlock(&en->lock);
 	return x ? 0 : err_set(e, ENOENT, "No such exec instance: %.100s", id);
 }

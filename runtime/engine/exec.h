@@ -49,6 +49,9 @@ int exec_create(struct engine *en, struct container *c, yyjson_val *config, bool
 int exec_get(struct engine *en, const char *id, struct exec **ret, struct err *e);
 void exec_put(struct exec *x);
 
+/* One reference more. Returns @x. */
+struct exec *exec_ref(struct exec *x);
+
 /* Whether a program can be run in @c now; else -EBUSY. @name: what the client calls it */
 int exec_check(struct engine *en, const struct container *c, const char *name, struct err *e);
 

@@ -211,15 +211,10 @@ static struct exec *make_probe(struct engine *en, struct container *c, struct er
 }
 
 /* Run the probe and have its end be heard of. Returns 0 or -errno. */
-static int begin(struct engine *en, struct container *c, struct err *e)
+static int begin(struct engine *en, struct container *c, struct exec *x, struct err *e)
 {
-	struct exec *x = make_probe(en, c, e);
 	struct health *h = c->health;
-	int r;
-
-	if (!x)
-		return -e->code;
-	r = attach_begin(&h->output, x->io, true, true);
+	int r = attach_begin(&h->output, x->io, true, true);
 	if (r < 0) {
 		exec_forget(en, x);
 		exec_put(x);
@@ -255,8 +250,15 @@ static void *run_probe(void *arg)
 {
 	struct task *t = arg;
 	struct err e = {0};
+	struct exec *x = make_probe(t->en, t->c, &e);
+	int r = -e.code;
 
-	if (begin(t->en, t->c, &e) < 0) {
+	if (x) {
+		/* Until it has been started: who removes the container takes the probe's. */
+		r = begin(t->en, t->c, exec_ref(x), &e);
+		exec_put(x);
+	}
+	if (!x || r < 0) {
 		const char *status;
 
 		pthread_mutex_lock(&t->en->lock);
