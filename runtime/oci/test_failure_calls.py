@@ -120,6 +120,9 @@ def failed_once(at, case, call, error, clean):
         return f"{where} delete --force left " + str({k: v for k, v in at.left().items() if v != clean[k]})
     if not r.call:
         return None  # one call less than in the run that was traced
+    # One run waits a call longer than another: then it was the next one that failed.
+    if r.call.name != call.name:
+        call = r.call
     if r.status == 0:
         fine = tolerated(call, error) or (error == errno.EINTR and r.call.name in WAITS)
         return None if fine and not r.error else where
