@@ -2,10 +2,6 @@
 # again. Everything here needs Debian 12's own packages and no root.
 
 CHECK := out/check
-# What was compiled before, in this tree or another, is not compiled again.
-export CCACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sampan/ccache
-export CCACHE_NOHASHDIR := 1
-CCACHE := $(if $(shell command -v ccache),ccache)
 CLANG := $(CCACHE) clang
 ASAN_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 export ASAN_OPTIONS := handle_segv=2
@@ -57,8 +53,8 @@ $(CHECK)/asan/%_fuzz.ok: $(CHECK)/asan/%_fuzz $(wildcard $(call in_folders,*_fuz
 $(CHECK)/format.ok: $(C_FILES) $(call in_folders,*.h) .clang-format
 	$(call run_check,format,clang-format --dry-run -Werror $(filter %.c %.h,$^))
 
-$(CHECK)/tidy/%.ok: %.c .clang-tidy $(call in_folders,*.h) | $(YYJSON)/yyjson.h
-	$(call run_check,tidy   $<,clang-tidy --quiet $< -- $(CFLAGS_BASE) -isystem $(YYJSON))
+$(CHECK)/tidy/%.ok: %.c .clang-tidy build/tidy.sh $(call in_folders,*.h) | $(YYJSON)/yyjson.h
+	$(call run_check,tidy   $<,build/tidy.sh $< $(CFLAGS_BASE) -isystem $(YYJSON))
 
 # PID 1 must never allocate: not by itself, and not inside libc behind its back.
 ALLOCATES := malloc calloc realloc reallocarray aligned_alloc posix_memalign strdup strndup \

@@ -9,6 +9,11 @@ CFLAGS_PRODUCT := -O2 -g0 -D_FORTIFY_SOURCE=2 -fstack-clash-protection \
 	-ffunction-sections -fdata-sections
 LDFLAGS_PRODUCT := -Wl,--gc-sections -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 
+# What was compiled before, in this tree or another, is not compiled again.
+export CCACHE_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sampan/ccache
+export CCACHE_NOHASHDIR := 1
+CCACHE := $(if $(shell command -v ccache),ccache)
+
 # Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base. Inside the engine:
 # runtime/image ← runtime/store ← runtime/engine ← runtime/api.
 FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard lib/*/*.c init/*.c init/*/*.c runtime/*/*.c))))

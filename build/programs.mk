@@ -13,7 +13,10 @@ TARGET_KEYS := $(OUT)/keys/musl $(TARGET_LIBS:%=$(OUT)/keys/%)
 $(TARGET_KEYS):
 	$(Q)build/steps.py $(@F)
 
-$(eval $(call variant,$(ARCH)/obj,$(TARGET_CC) $(TARGET_FLAGS),$(OUT)/pkg/musl/bin/$(MUSL)-ar,$(TARGET_KEYS)))
+# musl's gcc is a script, the same for every compiler behind it, so its key tells ccache what it is
+TARGET_CCACHE := $(if $(CCACHE),CCACHE_COMPILERCHECK=string:$$(cat $(OUT)/keys/musl) $(CCACHE))
+
+$(eval $(call variant,$(ARCH)/obj,$(TARGET_CCACHE) $(TARGET_CC) $(TARGET_FLAGS),$(OUT)/pkg/musl/bin/$(MUSL)-ar,$(TARGET_KEYS)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
@@ -25,7 +28,7 @@ $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(T
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampand,runtime/api,$(TARGET_LINK),\
 	$(call ldlibs_of,runtime/api) -lzstd -lz))
 
-$(eval $(call variant,host/obj,gcc $(CFLAGS_PRODUCT),ar))
+$(eval $(call variant,host/obj,$(CCACHE) gcc $(CFLAGS_PRODUCT),ar))
 $(eval $(call program,host/obj,out/host/sampan-image,runtime/image,gcc $(CFLAGS_PRODUCT) \
 	$(LDFLAGS_PRODUCT),$(call ldlibs_of,runtime/image)))
 
