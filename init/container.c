@@ -1,6 +1,7 @@
 #include "init/container.h"
 
 #include "init/adopt.h"
+#include "init/image.h"
 #include "init/logs.h"
 #include "init/options.h"
 #include "lib/base/fd.h"
@@ -9,10 +10,8 @@
 #include "lib/base/sys.h"
 
 #include <errno.h>
-#include <linux/loop.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -38,49 +37,6 @@ static void find_places(const struct service *svc, struct places *p)
 	snprintf(p->lower, sizeof(p->lower), "%.480s/lower", p->dir);
 	snprintf(p->pid_file, sizeof(p->pid_file), "%.480s/pid", p->dir);
 	snprintf(p->oci_root, sizeof(p->oci_root), "%s/sampan-oci", options.run_dir);
-}
-
-/*
- * Mount the image file, read-only, through a loop device that goes away with the mount. (EROFS can
- * mount a file directly since Linux 6.12, but not one on tmpfs, which is what an initramfs is.)
- */
-static int mount_image(const struct places *p, const char **ret_step)
-{
-	struct loop_config config = {.info.lo_flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR};
-	AUTO_CLOSE int image = open(p->image, O_RDONLY | O_CLOEXEC);
-	AUTO_CLOSE int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	char device[32];
-
-	*ret_step = "open rootfs.erofs";
-	if (image < 0)
-		return errno;
-	*ret_step = "open /dev/loop-control";
-	if (control < 0)
-		return errno;
-	config.fd = (uint32_t)image;
-	*ret_step = "set up a loop device";
-	for (;;) {
-		int number = ioctl(control, LOOP_CTL_GET_FREE);
-		AUTO_CLOSE int loop = -1;
-
-		if (number < 0)
-			return errno;
-		snprintf(device, sizeof(device), "/dev/loop%d", number);
-		loop = open(device, O_RDONLY | O_CLOEXEC);
-		if (loop < 0)
-			return errno;
-		if (ioctl(loop, LOOP_CONFIGURE, &config) < 0) {
-			/* somebody else was faster with this one */
-			if (errno == EBUSY)
-				continue;
-			return errno;
-		}
-		*ret_step = "mount rootfs.erofs";
-		/* while loop is open: closing the last descriptor would clear it */
-		if (mount(device, p->lower, "erofs", MS_RDONLY | MS_NODEV, NULL) < 0)
-			return errno;
-		return 0;
-	}
 }
 
 static int make_dir(const char *path)
@@ -126,7 +82,7 @@ static int mount_root(const void *arg, const char **ret_step)
 	if (r == 0)
 		r = make_dir(path);
 	if (r == 0)
-		r = mount_image(&p, ret_step);
+		r = image_mount(p.image, p.lower, ret_step);
 	if (r)
 		return r;
 	snprintf(data, sizeof(data), "lowerdir=%s,upperdir=%s/upper,workdir=%s/work", p.lower,

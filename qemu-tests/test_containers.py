@@ -61,3 +61,20 @@ def test_what_a_container_writes_to_its_root_is_gone_after_a_restart(q35):
     q35.ssh("sampan restart web").ok()
     q35.wait_for(SERVING, since=since)
     assert "Sampan" in q35.http()
+
+
+def lower_of(guest):
+    """What the container's read-only layer is mounted from."""
+    return guest.ssh("sed -n 's|\\([^ ]*\\) /run/containers/web/lower erofs .*|\\1|p' /proc/mounts").ok()
+
+
+def test_its_image_is_mounted_as_a_file(q35):
+    assert lower_of(q35) == "/containers/web/rootfs.erofs"
+
+
+def test_its_image_is_mounted_through_a_loop_device_on_tmpfs(boot):
+    """Linux cannot mount a file on tmpfs, which an initramfs is unless the command line says ramfs."""
+    with_tmpfs = boot("q35", append="rootfstype=tmpfs")
+    with_tmpfs.boot()
+    assert "Sampan" in with_tmpfs.http()
+    assert lower_of(with_tmpfs).startswith("/dev/loop")
