@@ -15,11 +15,12 @@ export CCACHE_NOHASHDIR := 1
 CCACHE := $(if $(shell command -v ccache),ccache)
 
 # Who may use whom: lib/base ← lib/util ← runtime/*; init stops at lib/base. Inside the engine:
-# runtime/image ← runtime/store ← runtime/engine ← runtime/api.
+# runtime/image ← runtime/registry ← runtime/store ← runtime/engine ← runtime/api.
 FOLDERS := $(patsubst %/,%,$(sort $(dir $(wildcard lib/*/*.c init/*.c init/*/*.c runtime/*/*.c))))
 below_api := runtime/engine
 below_engine := runtime/store
-below_store := runtime/image
+below_store := runtime/registry
+below_registry := runtime/image
 libs_of = $(if $(filter lib/base,$1),,$(if $(filter init init/% lib/util,$1),lib/base,\
 	$(call engine_parts,$(1:runtime/%=%)) lib/util lib/base))
 engine_parts = $(if $(below_$1),$(below_$1) $(call engine_parts,$(below_$1:runtime/%=%)))
@@ -31,6 +32,7 @@ in_folders = $(sort $(foreach f,$(FOLDERS),$(wildcard $f/$1)))
 uses_yyjson = $(filter lib/util runtime/%,$1)
 ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/api,$1),-lhttp_parser) \
 	$(if $(filter runtime/image,$1 $(libs_of)),-larchive -lmbedcrypto) \
+	$(if $(filter runtime/registry,$1 $(libs_of)),-lcurl) \
 	$(if $(filter runtime/store,$1 $(libs_of)),-lsqlite3 -lpthread)
 
 # The archives that the programs and tests of folder $2 are linked with, in variant $1. For fuzzing it

@@ -26,7 +26,7 @@ comma := ,
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK) \
 	-Wl$(comma)-z$(comma)noseparate-code))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampand,runtime/api,$(TARGET_LINK),\
-	$(call ldlibs_of,runtime/api) -lzstd -lz))
+	$(call ldlibs_of,runtime/api) -lmbedtls -lmbedx509 -lmbedcrypto -lzstd -lz))
 
 $(eval $(call variant,host/obj,$(CCACHE) gcc $(CFLAGS_PRODUCT),ar))
 $(eval $(call program,host/obj,out/host/sampan-image,runtime/image,gcc $(CFLAGS_PRODUCT) \

@@ -1,6 +1,9 @@
 #include "runtime/image/reference.h"
 
-#include <errno.h>
+#include "runtime/image/digest.h"
+
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,6 +54,159 @@ int reference_same(const char *a, const char *b)
 	if (reference_shorten(a, x, sizeof(x)) < 0 || reference_shorten(b, y, sizeof(y)) < 0)
 		return 0;
 	return strcmp(x, y) == 0;
+}
+
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define WORD LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_"
+
+/* "host", "host:5000", "[::1]:5000", "10.0.0.1" */
+static bool domain_ok(const char *s)
+{
+	size_t n;
+
+	if (*s == '[') {
+		n = 1 + strspn(s + 1, DIGITS "abcdefABCDEF:");
+		if (n == 1 || s[n] != ']')
+			return false;
+		s += n + 1;
+	} else {
+		do {
+			n = strspn(s, LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-");
+			if (n == 0 || s[0] == '-' || s[n - 1] == '-')
+				return false;
+			s += n;
+		} while (*s++ == '.');
+		s--;
+	}
+	if (*s == '\0')
+		return true;
+	n = strspn(s + 1, DIGITS);
+	return *s == ':' && n > 0 && s[1 + n] == '\0';
+}
+
+/* Components of lower-case letters and digits, with one of . _ __ or any number of - between. */
+static bool path_ok(const char *s)
+{
+	for (;;) {
+		size_t n = strspn(s, LOWER DIGITS);
+
+		if (n == 0)
+			return false;
+		s += n;
+		if (*s == '\0')
+			return true;
+		if (*s == '-')
+			s += strspn(s, "-");
+		else if (s[0] == '_' && s[1] == '_')
+			s += 2;
+		else if (*s != '/' && *s != '.' && *s != '_')
+			return false;
+		else
+			s++;
+	}
+}
+
+static bool tag_ok(const char *s)
+{
+	return *s && strchr(WORD, *s) && strspn(s, WORD ".-") == strlen(s);
+}
+
+/* Copy @len bytes at @from. Returns whether they fit. */
+static bool take(char *to, size_t size, const char *from, size_t len)
+{
+	if (len >= size)
+		return false;
+	memcpy(to, from, len);
+	to[len] = '\0';
+	return true;
+}
+
+static bool has_upper(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (isupper((unsigned char)s[i]))
+			return true;
+	return false;
+}
+
+/* The domain of @name, if its first component is one. Returns where the path starts. */
+static const char *split_domain(const char *name, struct reference *ret)
+{
+	size_t len = strcspn(name, "/");
+	bool is_domain =
+		name[len] == '/' &&
+		(memchr(name, '.', len) || memchr(name, ':', len) || has_upper(name, len) ||
+			(len == 9 && strncmp(name, "localhost", 9) == 0));
+
+	if (!is_domain || !take(ret->domain, sizeof(ret->domain), name, len)) {
+		strcpy(ret->domain, "docker.io");
+		return name;
+	}
+	if (strcmp(ret->domain, "index.docker.io") == 0)
+		strcpy(ret->domain, "docker.io");
+	return name + len + 1;
+}
+
+/* Cut the tag and the digest off the name that starts at @path. */
+static int split_rest(const char *path, struct reference *ret)
+{
+	const char *at = strchr(path, '@');
+	size_t end = at ? (size_t)(at - path) : strlen(path);
+	const char *colon = memchr(path, ':', end);
+	size_t name_end = colon ? (size_t)(colon - path) : end;
+	bool official = strcmp(ret->domain, "docker.io") == 0 && !memchr(path, '/', name_end);
+	const char *library = official ? "library/" : "";
+	size_t room = sizeof(ret->path) - strlen(library);
+	struct digest digest;
+
+	(void)snprintf(ret->path, sizeof(ret->path), "%s", library);
+	if (!take(ret->path + strlen(library), room, path, name_end))
+		return -ENAMETOOLONG;
+	if (colon && (!take(ret->tag, sizeof(ret->tag), colon + 1, end - name_end - 1) ||
+			     !tag_ok(ret->tag)))
+		return -EINVAL;
+	if (at && (digest_parse(at + 1, &digest) < 0 ||
+			  !take(ret->digest, sizeof(ret->digest), at + 1, strlen(at + 1))))
+		return -EINVAL;
+	return 0;
+}
+
+int reference_parse(const char *ref, struct reference *ret, struct err *e)
+{
+	const char *path;
+	int r;
+
+	*ret = (struct reference){0};
+	path = split_domain(ref, ret);
+	r = split_rest(path, ret);
+	if (r == -ENAMETOOLONG)
+		return err_set(e, EINVAL, "repository name must not be more than 255 characters");
+	/* As Docker does, say so when this alone is what is wrong. */
+	if (r == 0 && has_upper(ret->path, strlen(ret->path)))
+		return err_set(e, EINVAL,
+			"invalid reference format: repository name (%.255s) must be lowercase",
+			ret->path);
+	if (r < 0 || !domain_ok(ret->domain) || !path_ok(ret->path))
+		return err_set(e, EINVAL, "invalid reference format");
+	if (strlen(ref) == 64 && strspn(ref, "abcdef" DIGITS) == 64)
+		return err_set(e, EINVAL,
+			"invalid repository name (%.64s), cannot specify 64-byte hexadecimal "
+			"strings",
+			ref);
+	return 0;
+}
+
+void reference_familiar(const struct reference *ref, char *buf, size_t size)
+{
+	const char *path = ref->path;
+
+	if (strcmp(ref->domain, "docker.io") != 0)
+		(void)snprintf(buf, size, "%s/%s", ref->domain, path);
+	else
+		(void)snprintf(buf, size, "%s",
+			strchr(skip_prefix(path, "library/"), '/') ? path
+								   : skip_prefix(path, "library/"));
 }
 
 static const struct {

@@ -4,6 +4,8 @@
 #ifndef SAMPAN_IMAGE_REFERENCE_H
 #define SAMPAN_IMAGE_REFERENCE_H
 
+#include "lib/base/err.h"
+
 #include <stddef.h>
 
 /* bytes, the NUL included: a name of 255, a tag of 128 or a digest, and room */
@@ -21,6 +23,25 @@ int reference_same(const char *a, const char *b);
 
 /* The tag of a reference, "latest" when there is none; NULL when it is a digest. */
 const char *reference_tag(const char *ref);
+
+/* A name in full: where it is kept, and what of it. */
+struct reference {
+	char domain[256]; /* "docker.io", "registry:5000" */
+	char path[256];	  /* "library/debian" */
+	char tag[129];	  /* "" when there is none */
+	char digest[136]; /* "sha256:…", "" when there is none */
+};
+
+/*
+ * Parse a name strictly, as Docker does: "debian" is docker.io's library/debian. A tag is not made
+ * up.
+ * Returns 0 or -EINVAL with @e filled in Docker's words.
+ * Source: distribution/reference's grammar, and its rule for what is a domain.
+ */
+int reference_parse(const char *ref, struct reference *ret, struct err *e);
+
+/* The name without tag and digest as Docker shows it: "debian", "registry:5000/app". */
+void reference_familiar(const struct reference *ref, char *buf, size_t size);
 
 struct platform {
 	const char *os;

@@ -31,6 +31,50 @@ static void test_references_are_shortened_as_docker_shows_them(void **state)
 	expect_short("app@sha256:00", "app@sha256:00");
 }
 
+static void expect_parts(
+	const char *ref, const char *domain, const char *path, const char *tag, const char *shown)
+{
+	char familiar[REFERENCE_BYTES_MAX];
+	struct reference r;
+	struct err e;
+
+	assert_int_equal(reference_parse(ref, &r, &e), 0);
+	assert_string_equal(r.domain, domain);
+	assert_string_equal(r.path, path);
+	assert_string_equal(r.tag, tag);
+	reference_familiar(&r, familiar, sizeof(familiar));
+	assert_string_equal(familiar, shown);
+}
+
+static void test_a_reference_is_taken_apart_as_docker_does(void **state)
+{
+	(void)state;
+	expect_parts("debian", "docker.io", "library/debian", "", "debian");
+	expect_parts("index.docker.io/me/app:2", "docker.io", "me/app", "2", "me/app");
+	expect_parts("localhost/app", "localhost", "app", "", "localhost/app");
+	expect_parts("127.0.0.1:5000/a/b_c--d:T-1", "127.0.0.1:5000", "a/b_c--d", "T-1",
+		"127.0.0.1:5000/a/b_c--d");
+	expect_parts("team/app", "docker.io", "team/app", "", "team/app");
+	expect_parts("docker.io/library/a/b", "docker.io", "library/a/b", "", "library/a/b");
+}
+
+static void test_a_reference_against_the_grammar_is_refused_in_dockers_words(void **state)
+{
+	static const char *const bad[] = {"", "-a", "a..b", "a/", "/a", "a:", "a:-", "a b", "a___b",
+		"a@sha256:00", "a@md5:00", "-host.x/a", "host:port/a", "a//b"};
+	struct reference r;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(reference_parse(bad[i], &r, &e), -EINVAL);
+		assert_string_equal(e.msg, "invalid reference format");
+	}
+	assert_int_equal(reference_parse("Debian", &r, &e), -EINVAL);
+	assert_string_equal(e.msg, "invalid reference format: repository name (library/Debian) "
+				   "must be lowercase");
+}
+
 static void test_what_is_no_reference_is_refused(void **state)
 {
 	char out[8];
@@ -88,6 +132,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_references_are_shortened_as_docker_shows_them),
+		cmocka_unit_test(test_a_reference_is_taken_apart_as_docker_does),
+		cmocka_unit_test(test_a_reference_against_the_grammar_is_refused_in_dockers_words),
 		cmocka_unit_test(test_what_is_no_reference_is_refused),
 		cmocka_unit_test(test_platforms_are_known_by_name),
 		cmocka_unit_test(test_a_descriptor_is_named_by_full_name_before_tag),
