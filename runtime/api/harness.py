@@ -71,14 +71,17 @@ class Connection(http.client.HTTPConnection):
 
 
 class Engine:
-    def __init__(self):
+    def __init__(self, *options):
+        """options: more of sampand's; {root} stands for its --root"""
         self.dir = Path(tempfile.mkdtemp(prefix="engine-test.", dir="/var/tmp"))
         self.socket = self.dir / "docker.sock"
         self.run = self.dir / "run"
         (self.dir / "services").mkdir()
         (self.dir / "services/sampand").write_text(
             f"exec={SAMPAND} --socket {self.socket} --root {self.dir}/root --run {self.run}/sampan"
-            f" --oci {OCI} --init {self.run}/init.sock --docker-init {OCI.parent}/docker-init\nready=fd\nrestart=always\nbackoff=10ms..1s\n"
+            f" --oci {OCI} --init {self.run}/init.sock --docker-init {OCI.parent}/docker-init"
+            + "".join(f" {option}" for option in options).replace("{root}", f"{self.dir}/root")
+            + "\nready=fd\nrestart=always\nbackoff=10ms..1s\n"
             "console=yes\n"
         )
         self.log = open(self.dir / "log", "w+b")

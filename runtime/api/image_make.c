@@ -226,5 +226,5 @@ int api_image_create(struct call *c, struct err *e)
 
 	if (source && source[0])
 		return api_image_import(c, e);
-	return err_set(e, ENOTSUP, "POST /images/create: fromImage is not served");
+	return api_image_pull(c, e);
 }

@@ -161,6 +161,52 @@ static int check_unused(struct call *c, const char *ref, const char *id, bool fo
 	return r;
 }
 
+/* Bytes of the repository in a name, without its tag or digest. */
+static size_t repository_len(const char *name)
+{
+	const char *at = strchr(name, '@');
+	const char *tag = strrchr(name, ':');
+
+	if (at)
+		return (size_t)(at - name);
+	return tag && !strchr(tag, '/') ? (size_t)(tag - name) : strlen(name);
+}
+
+static bool same_repository(const char *a, const char *b)
+{
+	size_t len = repository_len(a);
+
+	return len == repository_len(b) && strncmp(a, b, len) == 0;
+}
+
+/* Whether @other goes when @name does: the digests of a repository go with its last tag. */
+static bool goes_along(const struct image_record *image, const char *name, const char *other)
+{
+	if (strcmp(name, other) == 0)
+		return true;
+	if (image_is_digest_name(name) || !image_is_digest_name(other) ||
+		!same_repository(name, other))
+		return false;
+	for (size_t i = 0; i < image->n_names; i++)
+		if (!image_is_digest_name(image->names[i]) && strcmp(image->names[i], name) != 0 &&
+			same_repository(image->names[i], name))
+			return false;
+	return true;
+}
+
+/* Whether all names are one tag and digests of its repository. */
+static bool is_single(const struct image_record *image)
+{
+	size_t tags = 0;
+
+	for (size_t i = 0; i < image->n_names; i++) {
+		tags += !image_is_digest_name(image->names[i]);
+		if (!same_repository(image->names[i], image->names[0]))
+			return false;
+	}
+	return tags <= 1;
+}
+
 int api_image_remove(struct call *c, struct err *e)
 {
 	bool force = query_bool(&c->query, "force", false);
@@ -169,6 +215,7 @@ int api_image_remove(struct call *c, struct err *e)
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *arr;
 	bool by_name = false;
+	size_t going = 0;
 	char shorter[REFERENCE_BYTES_MAX] = "";
 	int r = image_store_find(&c->engine->images, c->params[0], id, e);
 
@@ -177,17 +224,23 @@ int api_image_remove(struct call *c, struct err *e)
 	if (r < 0)
 		return r;
 	(void)reference_shorten(c->params[0], shorter, sizeof(shorter));
-	for (size_t i = 0; i < image.n_names; i++)
+	for (size_t i = 0; i < image.n_names; i++) {
 		by_name |= strcmp(image.names[i], shorter) == 0;
+		going += goes_along(&image, shorter, image.names[i]);
+	}
 	doc = yyjson_mut_doc_new(NULL);
 	arr = yyjson_mut_arr(doc);
 	yyjson_mut_doc_set_root(doc, arr);
-	if (by_name && image.n_names > 1) {
+	if (by_name && image.n_names > going) {
 		/* Others still lead to it: only the name goes. */
-		r = image_store_unname(&c->engine->images, id, shorter, e);
-		add_removed(doc, arr, "Untagged", shorter);
-		image_tell(c->engine, "untag", id, NULL);
-	} else if (!by_name && image.n_names > 1 && !force) {
+		for (size_t i = 0; r >= 0 && i < image.n_names; i++) {
+			if (!goes_along(&image, shorter, image.names[i]))
+				continue;
+			r = image_store_unname(&c->engine->images, id, image.names[i], e);
+			add_removed(doc, arr, "Untagged", image.names[i]);
+			image_tell(c->engine, "untag", id, NULL);
+		}
+	} else if (!by_name && !is_single(&image) && !force) {
 		r = err_set(e, EBUSY,
 			"conflict: unable to delete %.12s (must be forced) - image is referenced "
 			"in "

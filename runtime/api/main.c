@@ -1,10 +1,12 @@
 /* sampand: the engine behind its socket. */
 #include "lib/base/fd.h"
 #include "lib/base/log.h"
+#include "lib/base/num.h"
 #include "runtime/api/http.h"
 #include "runtime/api/declared.h"
 #include "runtime/api/server.h"
 #include "runtime/engine/engine.h"
+#include "runtime/image/unpacker.h"
 
 #include <getopt.h>
 #include <pthread.h>
@@ -24,14 +26,65 @@ static const char help[] =
 	"  --init FILE     init's socket (default /run/init.sock)\n"
 	"  --docker-init FILE  what `docker run --init` puts in front of the program\n"
 	"                  (default /usr/bin/docker-init)\n"
+	"  --certs DIR     certificates for registries, HOST[:PORT]/ca.crt, client.cert and\n"
+	"                  client.key below it (default certs.d below the root)\n"
+	"  --registry-mirror URL        ask this first for images of docker.io; may be repeated\n"
+	"  --insecure-registry HOST[:PORT]\n"
+	"                  whose certificate is not checked, or that has none; may be repeated;\n"
+	"                  so is loopback, unless it has certificates below DIR\n"
+	"  --registry-timeout SECONDS   give a silent registry up (default 30)\n"
 	"  --help          this text\n"
 	"\n"
 	"init starts it. A line to the descriptor in $NOTIFY_FD says that it is ready.\n";
 
+/* mirrors, and registries that are insecure */
+#define REGISTRIES_MAX 32
+
 struct options {
 	const char *socket;
 	struct engine_paths paths;
+	struct registry_settings registries;
+	const char *mirrors[REGISTRIES_MAX];
+	const char *insecure[REGISTRIES_MAX];
+	char certs[4096];
 };
+
+/* One more of a list. Returns 0 or -EINVAL. */
+static int add_to(const char **list, size_t *n, const char *word)
+{
+	if (*n == REGISTRIES_MAX) {
+		log_error("more than %d registries; see --help", REGISTRIES_MAX);
+		return -EINVAL;
+	}
+	list[(*n)++] = word;
+	return 0;
+}
+
+/* An option that is about registries. Returns 0 or -EINVAL. */
+static int parse_registry(struct options *o, int c, const char *word)
+{
+	struct registry_settings *r = &o->registries;
+	uint64_t seconds;
+
+	switch (c) {
+	case 'c':
+		r->certs_dir = word;
+		return 0;
+	case 'm':
+		return add_to(o->mirrors, &r->n_mirrors, word);
+	case 'n':
+		return add_to(o->insecure, &r->n_insecure, word);
+	case 't':
+		if (num_parse_u64(word, strlen(word), 3600, &seconds) == 0 && seconds > 0) {
+			r->stall_s = (unsigned)seconds;
+			return 0;
+		}
+		log_error("--registry-timeout: \"%s\" is no number from 1 to 3600", word);
+		return -EINVAL;
+	default:
+		return -EINVAL;
+	}
+}
 
 static int parse(int argc, char **argv, struct options *o)
 {
@@ -42,6 +95,10 @@ static int parse(int argc, char **argv, struct options *o)
 		{"oci", required_argument, NULL, 'o'},
 		{"init", required_argument, NULL, 'i'},
 		{"docker-init", required_argument, NULL, 'd'},
+		{"certs", required_argument, NULL, 'c'},
+		{"registry-mirror", required_argument, NULL, 'm'},
+		{"insecure-registry", required_argument, NULL, 'n'},
+		{"registry-timeout", required_argument, NULL, 't'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
@@ -71,9 +128,16 @@ static int parse(int argc, char **argv, struct options *o)
 			(void)fputs(help, stdout);
 			exit(0);
 		default:
-			return -EINVAL;
+			if (parse_registry(o, c, optarg) < 0)
+				return -EINVAL;
 		}
 	}
+	if (!o->registries.certs_dir) {
+		(void)snprintf(o->certs, sizeof(o->certs), "%s/certs.d", o->paths.root);
+		o->registries.certs_dir = o->certs;
+	}
+	o->registries.mirrors = o->mirrors;
+	o->registries.insecure = o->insecure;
 	if (argv[optind]) {
 		log_error("unexpected word \"%s\"; see --help", argv[optind]);
 		return -EINVAL;
@@ -135,7 +199,7 @@ static int run(const struct options *o, struct err *e)
 	stop = signalfd(-1, &ends, SFD_CLOEXEC);
 	http_common_headers = "Api-Version: 1.51\r\nDocker-Experimental: false\r\nOstype: linux\r\n"
 			      "Server: Sampan/0.1 (linux)\r\n";
-	r = engine_open(&engine, &o->paths, e);
+	r = engine_open(&engine, &o->paths, &o->registries, e);
 	if (r == 0)
 		r = declared_load(&engine, e);
 	if (r == 0)
@@ -160,12 +224,15 @@ static int run(const struct options *o, struct err *e)
 int main(int argc, char **argv)
 {
 	struct options o = {
-		"/run/docker.sock",
-		{"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock",
+		.socket = "/run/docker.sock",
+		.paths = {"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock",
 			"/usr/bin/docker-init"},
+		.registries = {.stall_s = 30},
 	};
 	struct err e = {0};
 
+	if (argc > 1 && strcmp(argv[1], UNPACKER_ROLE) == 0)
+		return unpacker_main(argc, argv);
 	log_open("sampand", 2, 0);
 	if (parse(argc, argv, &o) < 0)
 		return 2;

@@ -7,7 +7,7 @@ const struct route api_routes[] = {
 	{"GET", "/info", api_info, 0},
 	{"GET", "/events", api_events, 0},
 	{"GET", "/system/df", api_system_df, 0},
-	{"POST", "/auth", NULL, 0},
+	{"POST", "/auth", api_auth, 0},
 	{"POST", "/session", NULL, 31},
 
 	{"GET", "/containers/json", api_container_list, 0},
@@ -50,10 +50,10 @@ const struct route api_routes[] = {
 	{"GET", "/images/{name*}/json", api_image_inspect, 0},
 	{"GET", "/images/{name*}/history", api_image_history, 0},
 	{"GET", "/images/{name*}/get", api_image_save, 0},
-	{"POST", "/images/{name*}/push", NULL, 0},
+	{"POST", "/images/{name*}/push", api_image_push, 0},
 	{"POST", "/images/{name*}/tag", api_image_tag, 0},
 	{"DELETE", "/images/{name*}", api_image_remove, 0},
-	{"GET", "/distribution/{name*}/json", NULL, 30},
+	{"GET", "/distribution/{name*}/json", api_distribution, 30},
 	{"POST", "/build", NULL, 0},
 	{"POST", "/build/prune", NULL, 31},
 

@@ -35,6 +35,12 @@ int api_archive_put(struct call *c, struct err *e);
 int api_container_changes(struct call *c, struct err *e);
 int api_container_export(struct call *c, struct err *e);
 
+/* registry.c */
+int api_image_pull(struct call *c, struct err *e);
+int api_image_push(struct call *c, struct err *e);
+int api_auth(struct call *c, struct err *e);
+int api_distribution(struct call *c, struct err *e);
+
 /* containers.c */
 int api_container_create(struct call *c, struct err *e);
 int api_container_list(struct call *c, struct err *e);

@@ -73,12 +73,16 @@ static int sweep_containers(struct engine *en, struct err *e)
 	return r < 0 ? err_set(e, -r, "sweep containers: %s", strerror(-r)) : 0;
 }
 
-int engine_open(struct engine *en, const struct engine_paths *paths, struct err *e)
+int engine_open(struct engine *en, const struct engine_paths *paths,
+	const struct registry_settings *registries, struct err *e)
 {
 	char path[4096];
 	int r;
 
-	*en = (struct engine){.paths = *paths, .root = -1, .started_ns = realtime_ns()};
+	*en = (struct engine){.paths = *paths,
+		.registries = *registries,
+		.root = -1,
+		.started_ns = realtime_ns()};
 	pthread_mutex_init(&en->lock, NULL);
 	health_init(en);
 	events_init(&en->events);

@@ -9,6 +9,7 @@
 #include "runtime/engine/initlink.h"
 #include "runtime/engine/stdio.h"
 #include "runtime/engine/volumes.h"
+#include "runtime/registry/endpoint.h"
 #include "runtime/store/images.h"
 #include "runtime/store/db.h"
 
@@ -82,6 +83,7 @@ struct engine_paths {
 
 struct engine {
 	struct engine_paths paths;
+	struct registry_settings registries;
 	int root; /* directory */
 	struct db db;
 	struct image_store images;
@@ -100,7 +102,8 @@ struct engine {
 };
 
 /* Open the records and all that goes with them. Returns 0 or -errno. */
-int engine_open(struct engine *en, const struct engine_paths *paths, struct err *e);
+int engine_open(struct engine *en, const struct engine_paths *paths,
+	const struct registry_settings *registries, struct err *e);
 
 /* A pair of JSON helpers: fields of a container's record. Never NULL for what Docker always has. */
 yyjson_val *container_config(const struct container *c);

@@ -215,11 +215,44 @@ int image_from_config(
 	return r;
 }
 
+/* The image may be freed whatever this returns. */
+static int fill_from_manifest(
+	struct image *image, const struct manifest *m, char *text, size_t len, struct err *e)
+{
+	char name[DIGEST_TEXT_BYTES + 8];
+	int r = take_config(image, text, len, m->n_layers, e);
+
+	for (size_t i = 0; r == 0 && i < m->n_layers; i++) {
+		struct image_layer *layer = &image->layers[i];
+
+		layer->has_digest = 1;
+		layer->digest = m->layers[i].digest;
+		layer->size = m->layers[i].size.v;
+		layer->packing = m->layers[i].media->packing;
+		digest_blob_path(&layer->digest, name, sizeof(name));
+		layer->name = strdup(name);
+		if (!layer->name)
+			r = err_set(e, ENOMEM, "no memory for layers");
+	}
+	return r;
+}
+
+int image_from_manifest(
+	struct image *image, const struct manifest *m, char *text, size_t len, struct err *e)
+{
+	int r;
+
+	*image = (struct image){0};
+	r = fill_from_manifest(image, m, text, len, e);
+	if (r < 0)
+		image_free(image);
+	return r;
+}
+
 static int load_manifest(struct image *image, const struct image_source *source,
 	const struct document *doc, struct err *e)
 {
 	struct manifest m;
-	char name[DIGEST_TEXT_BYTES + 8];
 	char *text;
 	size_t len;
 	int r = manifest_read(doc, &m, e);
@@ -227,21 +260,7 @@ static int load_manifest(struct image *image, const struct image_source *source,
 	if (r < 0)
 		return err_wrap(e, "manifest");
 	r = read_verified(source, &m.config.digest, m.config.size.v, &text, &len, e);
-	if (r == 0)
-		r = take_config(image, text, len, m.n_layers, e);
-	for (size_t i = 0; r == 0 && i < m.n_layers; i++) {
-		struct image_layer *layer = &image->layers[i];
-
-		layer->has_digest = 1;
-		layer->digest = m.layers[i].digest;
-		layer->size = m.layers[i].size.v;
-		layer->packing = m.layers[i].media->packing;
-		digest_blob_path(&layer->digest, name, sizeof(name));
-		layer->name = strdup(name);
-		if (!layer->name)
-			r = err_set(e, ENOMEM, "no memory for layers");
-	}
-	return r;
+	return r < 0 ? r : fill_from_manifest(image, &m, text, len, e);
 }
 
 static int load_layout(struct image *image, const struct image_source *source, const char *ref,

@@ -47,6 +47,15 @@ void image_free(struct image *image);
 int image_from_config(
 	struct image *image, const char *text, size_t len, const char *layer, struct err *e);
 
+/*
+ * Make an image of its manifest and the text of its config.
+ * @text: malloc'd with YYJSON_PADDING_SIZE bytes behind its @len, checked against its digest; taken
+ * over, also on failure
+ * Returns 0 or -errno. After 0 the caller owes image_free.
+ */
+int image_from_manifest(
+	struct image *image, const struct manifest *m, char *text, size_t len, struct err *e);
+
 /* @names: what the archive calls it, @n of them, possibly none */
 typedef int (*image_visitor)(
 	void *arg, const struct image *image, const char *const *names, size_t n, struct err *e);

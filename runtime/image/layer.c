@@ -73,14 +73,30 @@ static int check_device(const struct item *it, const struct layer_policy *policy
 		is_char ? "character" : "block", major, minor);
 }
 
+/* Without a descriptor: the name is the last component, so it is not followed. */
+static int set_xattr_at(const struct item *it, const char *name, const void *value, size_t size)
+{
+	char path[64 + 256];
+	int r;
+
+	/* In a process of its own, which has no /proc and one thread: from the directory that it is
+	 * in. */
+	if (it->tree->set_opaque) {
+		if (fchdir(it->dirfd) < 0)
+			return -1;
+		r = lsetxattr(it->name, name, value, size, 0);
+		return fchdir(it->tree->rootfd) < 0 ? -1 : r;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", it->dirfd, it->name);
+	return lsetxattr(path, name, value, size, 0);
+}
+
 static int set_xattrs(const struct item *it, int fd, struct err *e)
 {
-	char proc_path[64 + 256];
 	unsigned n = 0;
 
 	if (archive_entry_xattr_reset(it->entry) > IMAGE_XATTRS_MAX)
 		return err_set(e, E2BIG, "has more than %d extended attributes", IMAGE_XATTRS_MAX);
-	snprintf(proc_path, sizeof(proc_path), "/proc/self/fd/%d/%s", it->dirfd, it->name);
 	for (;;) {
 		const char *name;
 		const void *value;
@@ -98,9 +114,8 @@ static int set_xattrs(const struct item *it, int fd, struct err *e)
 			continue;
 		if (++n > IMAGE_XATTRS_MAX || size > IMAGE_XATTR_BYTES_MAX)
 			return err_set(e, E2BIG, "attribute %.100s is too long", name);
-		/* Without a descriptor: the name is the last component, so it is not followed. */
 		r = fd >= 0 ? fsetxattr(fd, name, value, size, 0)
-			    : lsetxattr(proc_path, name, value, size, 0);
+			    : set_xattr_at(it, name, value, size);
 		if (r < 0)
 			return err_set(e, errno, "set attribute %.100s: %s", name, strerror(errno));
 	}
@@ -288,7 +303,7 @@ static int make_directory(const struct item *it, struct err *e)
 		r = set_metadata(it, fd, e);
 	if (r < 0)
 		return r;
-	r = hidden ? tree_set_opaque(fd) : 0;
+	r = hidden ? tree_make_opaque(it->tree, fd) : 0;
 	if (r < 0)
 		return fail(e, -r, "hide what is below");
 	if (tree_set_dir_time(it->tree, it->path, mtime_of(it)) < 0)
@@ -514,8 +529,9 @@ static int unpack_entries(struct tree *tree, struct archive *a, struct reader *r
 {
 	char path[PATH_BYTES_MAX];
 	struct archive_entry *entry;
+	uint64_t trailer = 0;
 	const void *rest;
-	ssize_t n = 1;
+	ssize_t n;
 	int r;
 
 	while ((r = archive_read_next_header(a, &entry)) == ARCHIVE_OK || r == ARCHIVE_WARN) {
@@ -545,8 +561,12 @@ static int unpack_entries(struct tree *tree, struct archive *a, struct reader *r
 	if (r != ARCHIVE_EOF)
 		return err_set(e, EINVAL, "%s", archive_error_string(a));
 	/* What follows the archive's end counts for the digests. */
-	while (n > 0)
-		n = rd->in->next(rd->in->arg, &rest, e);
+	while ((n = rd->in->next(rd->in->arg, &rest, e)) > 0) {
+		trailer += (uint64_t)n;
+		if (trailer > IMAGE_TAR_TRAILER_BYTES_MAX)
+			return err_set(e, EFBIG, "more than %u bytes follow the archive's end",
+				IMAGE_TAR_TRAILER_BYTES_MAX);
+	}
 	return (int)n;
 }
 

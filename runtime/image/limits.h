@@ -32,6 +32,9 @@
 /* bytes that all layers together may unpack to, apparent size, unless the caller says otherwise */
 #define IMAGE_UNPACKED_BYTES_DEFAULT (32ull << 30)
 
+/* bytes behind the end of a layer's tar file: padding, which writers make 10 KiB of at most */
+#define IMAGE_TAR_TRAILER_BYTES_MAX (16u << 20)
+
 /* components of one path inside a layer, and levels of a directory tree that a whiteout removes */
 #define IMAGE_PATH_DEPTH_MAX 256
 

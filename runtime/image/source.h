@@ -19,6 +19,9 @@ struct blob {
 	uint64_t size;	 /* bytes */
 };
 
+/* as a blob's size: a pipe that is read to its end, by stream.h alone */
+#define BLOB_TO_END UINT64_MAX
+
 void blob_close(struct blob *b);
 
 struct image_source {

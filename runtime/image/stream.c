@@ -4,6 +4,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,26 +28,23 @@ static ssize_t read_packed(struct stream *s)
 {
 	uint64_t left = s->blob->size - s->consumed;
 	size_t want = left < IMAGE_READ_BYTES ? (size_t)left : IMAGE_READ_BYTES;
+	bool is_pipe = s->blob->size == BLOB_TO_END;
 	ssize_t n;
 
 	if (want == 0)
 		return 0;
 	do {
-		n = pread(s->blob->fd, s->buf, want, (off_t)(s->blob->offset + s->consumed));
+		n = is_pipe ? read(s->blob->fd, s->buf, want)
+			    : pread(s->blob->fd, s->buf, want,
+				      (off_t)(s->blob->offset + s->consumed));
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	if (n == 0) /* the file shrank under us */
-		return -EIO;
+	if (n == 0) /* or the file shrank under us */
+		return is_pipe ? 0 : -EIO;
 	s->consumed += (uint64_t)n;
 	if (s->hashes_packed)
 		hasher_update(&s->packed, s->buf, (size_t)n);
-	if (s->tee) {
-		int r = s->tee->fn(s->tee->arg, s->buf, (size_t)n);
-
-		if (r < 0)
-			return r;
-	}
 	return n;
 }
 
@@ -101,21 +99,14 @@ int stream_open(struct stream *s, const struct blob *blob, enum packing declared
 	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
 	struct err *e)
 {
-	return stream_open_tee(s, blob, declared, packed_want, plain_want, plain_max, NULL, e);
-}
-
-int stream_open_tee(struct stream *s, const struct blob *blob, enum packing declared,
-	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
-	const struct stream_tee *tee, struct err *e)
-{
-	int r = stream_detect(blob);
+	/* A pipe cannot be looked into first. */
+	int r = blob->size == BLOB_TO_END ? (int)declared : stream_detect(blob);
 
 	*s = (struct stream){
 		.blob = blob,
 		.plain_max = plain_max,
 		.packed_want = packed_want,
 		.plain_want = plain_want,
-		.tee = tee,
 	};
 	if (r < 0)
 		return err_set(e, -r, "read: %s", strerror(-r));

@@ -14,12 +14,6 @@
 
 struct archive;
 
-/* Who is told a blob's bytes, all of them, in order, as they stand in it. */
-struct stream_tee {
-	int (*fn)(void *arg, const void *buf, size_t len); /* 0 or -errno, which ends the stream */
-	void *arg;
-};
-
 struct stream {
 	const struct blob *blob;
 	uint64_t consumed;    /* bytes of the blob */
@@ -33,7 +27,6 @@ struct stream {
 	int hashes_packed; /* packed and plain are set up */
 	int hashes_plain;
 	struct archive *unpacker; /* NULL for PACKING_NONE */
-	const struct stream_tee *tee;
 	unsigned char *buf;
 	int failed; /* -errno of a read inside the unpacker */
 };
@@ -43,8 +36,8 @@ int stream_detect(const struct blob *b);
 
 /*
  * Start reading a blob.
- * @blob: borrowed until stream_close
- * @declared: by its media type; PACKING_ANY takes what the first bytes say
+ * @blob: borrowed until stream_close; one of BLOB_TO_END is a pipe
+ * @declared: by its media type; PACKING_ANY takes what the first bytes say, which a pipe has not
  * @packed_want: digest of the blob; @plain_want: of what it unpacks to (a diffID); each may be
  * NULL; borrowed until stream_close
  * @plain_max: bytes; unpacking to more is refused
@@ -53,11 +46,6 @@ int stream_detect(const struct blob *b);
 int stream_open(struct stream *s, const struct blob *blob, enum packing declared,
 	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
 	struct err *e);
-
-/* The same, with @tee, borrowed until stream_close, told what is read. */
-int stream_open_tee(struct stream *s, const struct blob *blob, enum packing declared,
-	const struct digest *packed_want, const struct digest *plain_want, uint64_t plain_max,
-	const struct stream_tee *tee, struct err *e);
 
 /*
  * Hand out the next bytes.

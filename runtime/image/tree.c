@@ -99,6 +99,20 @@ int tree_set_dir_time(struct tree *t, const char *path, struct timespec mtime)
 	return 0;
 }
 
+/* The first @len bytes of @dir name a directory that was just made, by whoever this process is. */
+static int give_to_root(const struct tree *t, const char *dir, size_t len)
+{
+	char path[PATH_BYTES_MAX];
+	AUTO_CLOSE int fd = -1;
+
+	if (snprintf(path, sizeof(path), "%.*s", (int)len, dir) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = path_open_in_root(t->rootfd, path, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return fd;
+	return fchown(fd, 0, 0) < 0 ? -errno : 0;
+}
+
 /* Make the directory @dir and its parents, which no entry describes. Returns its descriptor. */
 static int make_implied(struct tree *t, const char *dir)
 {
@@ -111,8 +125,12 @@ static int make_implied(struct tree *t, const char *dir)
 	close(fd);
 	do {
 		len += strcspn(dir + len, "/");
-		if (!t->in_use && !pathmap_get(&t->dir_index, dir, len) &&
-			add_dir(t, dir, len, (struct timespec){0}) < 0)
+		if (t->in_use || pathmap_get(&t->dir_index, dir, len))
+			continue;
+		fd = t->overlay ? give_to_root(t, dir, len) : 0;
+		if (fd < 0)
+			return fd;
+		if (add_dir(t, dir, len, (struct timespec){0}) < 0)
 			return -ENOMEM;
 	} while (dir[len++]);
 	return path_open_in_root(t->rootfd, dir, O_RDONLY | O_DIRECTORY, 0);
@@ -235,6 +253,11 @@ int tree_set_opaque(int dirfd)
 	return fsetxattr(dirfd, "trusted.overlay.opaque", "y", 1, 0) < 0 ? -errno : 0;
 }
 
+int tree_make_opaque(const struct tree *t, int dirfd)
+{
+	return t->set_opaque ? t->set_opaque(dirfd) : tree_set_opaque(dirfd);
+}
+
 int tree_is_whiteout(const struct tree *t, int dirfd, const char *name)
 {
 	struct stat st;
@@ -243,17 +266,23 @@ int tree_is_whiteout(const struct tree *t, int dirfd, const char *name)
 	       S_ISCHR(st.st_mode) && st.st_rdev == 0;
 }
 
+static int make_whiteout(int dirfd, const char *name)
+{
+	if (mknodat(dirfd, name, S_IFCHR, makedev(0, 0)) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	return fchownat(dirfd, name, 0, 0, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+}
+
 /* Source: the kernel's overlayfs.rst, "whiteouts and opaque directories". */
 static int hide_in_overlay(struct tree *t, int dirfd, const char *name, const char *path)
 {
 	AUTO_CLOSE int fd = -1;
 
 	if (!pathmap_get(&t->layer_paths, path, strlen(path)))
-		return mknodat(dirfd, name, S_IFCHR, makedev(0, 0)) < 0 && errno != EEXIST ? -errno
-											   : 0;
+		return make_whiteout(dirfd, name);
 	/* The layer brought something in its place, which hides it unless directories merge. */
 	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? 0 : tree_set_opaque(fd);
+	return fd < 0 ? 0 : tree_make_opaque(t, fd);
 }
 
 int tree_hide(struct tree *t, int dirfd, const char *name, const char *path)
@@ -263,7 +292,7 @@ int tree_hide(struct tree *t, int dirfd, const char *name, const char *path)
 
 int tree_hide_children(struct tree *t, int dirfd, const char *path)
 {
-	return t->overlay ? tree_set_opaque(dirfd) : hide_children(t, dirfd, path, 0);
+	return t->overlay ? tree_make_opaque(t, dirfd) : hide_children(t, dirfd, path, 0);
 }
 
 int tree_finish(struct tree *t)

@@ -29,6 +29,8 @@ struct tree {
 	int overlay;
 	/* No layer, but a root that is in use: directories that are made have the time of now. */
 	int in_use;
+	/* Does tree_set_opaque's work where that is not permitted; NULL: it does it itself. */
+	int (*set_opaque)(int dirfd);
 	struct tree_parent parents[IMAGE_OPEN_PARENTS];
 	uint64_t clock;
 	struct pathmap layer_paths; /* what the layer at hand brought, parents included */
@@ -70,6 +72,9 @@ int tree_remove(struct tree *t, int dirfd, const char *name);
 
 /* Note that nothing of lower layers shows in the directory @dirfd of an overlay. 0 or -errno. */
 int tree_set_opaque(int dirfd);
+
+/* The same by way of t->set_opaque. */
+int tree_make_opaque(const struct tree *t, int dirfd);
 
 /* Whether @name in @dirfd is a whiteout of this overlay layer: 1 or 0. */
 int tree_is_whiteout(const struct tree *t, int dirfd, const char *name);

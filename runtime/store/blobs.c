@@ -110,12 +110,8 @@ int blob_writer_add(struct blob_writer *w, const void *buf, size_t len)
 	return 0;
 }
 
-int blob_writer_keep(struct blob_writer *w, const struct image_store *s, struct err *e)
+int blob_writer_finish(struct blob_writer *w, const struct digest *want, struct err *e)
 {
-	char path[BLOB_PATH_BYTES];
-	char from[64];
-	char dir[32];
-	AUTO_CLOSE int dirfd = -1;
 	int r;
 
 	if (w->packer && archive_write_close(w->packer) != ARCHIVE_OK)
@@ -123,6 +119,18 @@ int blob_writer_keep(struct blob_writer *w, const struct image_store *s, struct 
 	r = hasher_finish(&w->hash, &w->digest);
 	if (r < 0)
 		return fail(e, -r);
+	if (want && strcmp(w->digest.text, want->text) != 0)
+		return err_set(e, EBADMSG, "content does not match its digest %s", want->text);
+	return 0;
+}
+
+int blob_writer_keep(struct blob_writer *w, const struct image_store *s, struct err *e)
+{
+	char path[BLOB_PATH_BYTES];
+	char from[64];
+	char dir[32];
+	AUTO_CLOSE int dirfd = -1;
+
 	digest_blob_path(&w->digest, path, sizeof(path));
 	(void)snprintf(dir, sizeof(dir), "%.12s", path);
 	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", w->fd);

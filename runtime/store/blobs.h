@@ -39,9 +39,15 @@ int blob_writer_open(struct blob_writer *w, const struct image_store *s, const s
 int blob_writer_add(struct blob_writer *w, const void *buf, size_t len);
 
 /*
- * End the blob and give it its name, once it is on the disk. It stays until image_store_remove or
- * the store's next opening finds that no layer on record has it.
- * Returns 0 with w->digest and w->size final, or -errno.
+ * End the blob.
+ * @want: the digest that it must have; NULL: any
+ * Returns 0 with w->digest and w->size final; -EBADMSG for another digest; -errno.
+ */
+int blob_writer_finish(struct blob_writer *w, const struct digest *want, struct err *e);
+
+/*
+ * Give the finished blob its name, once it is on the disk. It stays until a removal or the store's
+ * next opening finds that no layer on record has it. Returns 0 or -errno.
  */
 int blob_writer_keep(struct blob_writer *w, const struct image_store *s, struct err *e);
 void blob_writer_close(struct blob_writer *w);

@@ -26,6 +26,7 @@ int image_store_open(struct image_store *s, int root, struct db *db, struct err 
 
 	*s = (struct image_store){.root = root, .db = db, .layers = -1, .spool = -1};
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->made, NULL);
 	s->layers = open_dir(root, "layers", 0710);
 	s->spool = open_dir(root, "spool", 0700);
 	if (s->layers < 0 || s->spool < 0) {
@@ -33,11 +34,12 @@ int image_store_open(struct image_store *s, int root, struct db *db, struct err 
 		image_store_close(s);
 		return err_set(e, -r, "open the image store: %s", strerror(-r));
 	}
-	/* Layers of an image that did not get as far as its record. */
-	r = db_run(s->db, e,
-		"DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)", "");
-	if (r >= 0)
-		r = layers_sweep(s, e);
+	/* Who holds what is forgotten with the engine. */
+	r = db_run(db, e, "CREATE TEMP TABLE held (chain TEXT NOT NULL)", "");
+	if (r < 0)
+		return r;
+	image_store_collect(s);
+	r = layers_sweep(s, e);
 	return r < 0 ? r : blob_store_sweep(s, e);
 }
 
@@ -45,6 +47,7 @@ void image_store_close(struct image_store *s)
 {
 	fd_close(&s->layers);
 	fd_close(&s->spool);
+	pthread_cond_destroy(&s->made);
 	pthread_mutex_destroy(&s->lock);
 }
 
@@ -69,40 +72,43 @@ static int record(struct image_store *s, const char *id, const char *config,
 			       "s", id);
 }
 
-static int add_locked(struct image_store *s, const struct image_source *source,
-	const struct image *image, const char *const *names, size_t n, char *id, struct err *e)
+int image_store_record(struct image_store *s, const struct image *image,
+	const struct digest *chains, const struct image_manifest *manifest,
+	const char *const *names, size_t n, struct err *e)
 {
-	struct digest *chains = calloc(image->n_layers + 1, sizeof(*chains));
-	int r;
+	int r = db_begin(s->db, e);
+	int ended;
 
-	if (!chains)
-		return err_set(e, ENOMEM, "out of memory");
-	r = layers_add(s, source, image, chains, e);
-	if (r == 0)
-		r = db_begin(s->db, e);
-	if (r == 0) {
-		int ended;
-
-		r = record(s, id, image->config_text, chains, image->n_layers, e);
-		for (size_t i = 0; r >= 0 && i < n; i++)
-			r = image_store_name(s, id, names[i], e);
-		ended = db_end(s->db, r >= 0, e);
-		r = r < 0 ? r : ended;
-	}
-	free(chains);
-	return r;
+	if (r < 0)
+		return r;
+	r = record(s, image->id.text, image->config_text, chains, image->n_layers, e);
+	if (r >= 0 && manifest)
+		r = db_run(s->db, e,
+			"INSERT OR REPLACE INTO manifests (image, media_type, text) VALUES (?, ?, "
+			"?)",
+			"sss", image->id.text, manifest->media_type, manifest->text);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		r = image_store_name(s, image->id.text, names[i], e);
+	ended = db_end(s->db, r >= 0, e);
+	return r < 0 ? r : ended;
 }
 
 int image_store_add(struct image_store *s, const struct image_source *source,
 	const struct image *image, const char *const *names, size_t n,
 	char ret_id[static IMAGE_ID_BYTES], struct err *e)
 {
+	struct digest *chains = calloc(image->n_layers + 1, sizeof(*chains));
+	size_t held = 0;
 	int r;
 
 	(void)snprintf(ret_id, IMAGE_ID_BYTES, "%.71s", image->id.text);
-	pthread_mutex_lock(&s->lock);
-	r = add_locked(s, source, image, names, n, ret_id, e);
-	pthread_mutex_unlock(&s->lock);
+	if (!chains)
+		return err_set(e, ENOMEM, "out of memory");
+	r = layers_add(s, source, image, chains, &held, e);
+	if (r == 0)
+		r = image_store_record(s, image, chains, NULL, names, n, e);
+	layer_release(s, chains, held);
+	free(chains);
 	return r;
 }
 
@@ -204,40 +210,36 @@ static int list_texts(struct image_store *s, struct chain_list *list, const char
 	return r < 0 ? r : 0;
 }
 
-/* The layers that no image has any more go off the record, their names into the lists. */
+#define UNUSED_LAYERS                                                                              \
+	"FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers) "                         \
+	"AND chain NOT IN (SELECT chain FROM held)"
+
+/* The layers that no image has and nobody holds go off the record, their names into the lists. */
 static int forget_layers(
 	struct image_store *s, struct chain_list *chains, struct chain_list *blobs, struct err *e)
 {
-	int r = list_texts(s, chains,
-		"SELECT chain FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)", "",
-		NULL, e);
-
-	if (r >= 0)
-		r = list_texts(s, blobs,
-			"SELECT blob FROM layers WHERE chain NOT IN (SELECT chain FROM "
-			"image_layers) AND blob != ''",
-			"", NULL, e);
-	if (r >= 0)
-		r = db_run(s->db, e,
-			"DELETE FROM layers WHERE chain NOT IN (SELECT chain FROM image_layers)",
-			"");
-	return r;
-}
-
-static int remove_locked(struct image_store *s, const char *id, struct err *e)
-{
-	struct chain_list chains = {0};
-	struct chain_list blobs = {0};
 	int r = db_begin(s->db, e);
 	int ended;
 
 	if (r < 0)
 		return r;
-	r = db_run(s->db, e, "DELETE FROM images WHERE id = ?", "s", id);
+	r = list_texts(s, chains, "SELECT chain " UNUSED_LAYERS, "", NULL, e);
 	if (r >= 0)
-		r = forget_layers(s, &chains, &blobs, e);
+		r = list_texts(
+			s, blobs, "SELECT blob " UNUSED_LAYERS " AND blob != ''", "", NULL, e);
+	if (r >= 0 && chains->n)
+		r = db_run(s->db, e, "DELETE " UNUSED_LAYERS, "");
 	ended = db_end(s->db, r >= 0, e);
-	r = r < 0 ? r : ended;
+	return r < 0 ? r : ended;
+}
+
+void image_store_collect(struct image_store *s)
+{
+	struct chain_list chains = {0};
+	struct chain_list blobs = {0};
+	struct err ignored = {0};
+	int r = forget_layers(s, &chains, &blobs, &ignored);
+
 	/* On no record any more: what is not removed now goes when the store is opened next. */
 	for (size_t i = 0; r >= 0 && i < chains.n; i++)
 		(void)rmtree_at(s->layers, chains.v[i] + strlen("sha256:"));
@@ -245,7 +247,6 @@ static int remove_locked(struct image_store *s, const char *id, struct err *e)
 		blob_store_drop(s, blobs.v[i]);
 	free_list(&chains);
 	free_list(&blobs);
-	return r < 0 ? r : 0;
 }
 
 int image_store_remove(struct image_store *s, const char *id, struct err *e)
@@ -253,9 +254,11 @@ int image_store_remove(struct image_store *s, const char *id, struct err *e)
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	r = remove_locked(s, id, e);
+	r = db_run(s->db, e, "DELETE FROM images WHERE id = ?", "s", id);
+	if (r >= 0)
+		image_store_collect(s);
 	pthread_mutex_unlock(&s->lock);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int image_store_config(struct image_store *s, const char *id, char **ret, struct err *e)
@@ -377,6 +380,45 @@ int image_store_find(
 	r = list.n ? 0 : find_by_id(s, ref, ret_id, e);
 	free_list(&list);
 	return r == -ENOENT ? err_set(e, ENOENT, "No such image: %.256s", shorter) : r;
+}
+
+struct texts {
+	char *config;
+	struct buf *manifest;
+	char *media_type;
+	size_t size;
+	int failed;
+};
+
+static int read_texts(void *arg, const struct db_row *row)
+{
+	struct texts *t = arg;
+
+	t->config = strdup(db_text(row, 0));
+	t->failed = !t->config || buf_add_str(t->manifest, db_text(row, 1)) < 0;
+	(void)snprintf(t->media_type, t->size, "%s", db_text(row, 2));
+	return 1;
+}
+
+int image_store_texts(struct image_store *s, const char *id, char **ret_config,
+	struct buf *manifest, char *media_type, size_t size, struct err *e)
+{
+	struct texts t = {.manifest = manifest, .media_type = media_type, .size = size};
+	int r = db_each(s->db, e, read_texts, &t,
+		"SELECT i.config, m.text, m.media_type FROM images i LEFT JOIN manifests m "
+		"ON m.image = i.id WHERE i.id = ?",
+		"s", id);
+
+	if (r == 0)
+		r = err_set(e, ENOENT, "No such image: %.72s", id);
+	else if (r > 0 && t.failed)
+		r = err_set(e, ENOMEM, "out of memory");
+	if (r < 0) {
+		free(t.config);
+		return r;
+	}
+	*ret_config = t.config;
+	return 0;
 }
 
 static int read_image(void *arg, const struct db_row *row)

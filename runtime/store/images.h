@@ -9,6 +9,7 @@
 
 #include "runtime/image/image.h"
 #include "runtime/store/db.h"
+#include "lib/util/buf.h"
 
 #include <pthread.h>
 
@@ -20,7 +21,9 @@ struct image_store {
 	int layers; /* directory of the layers */
 	int spool;  /* directory for files without a name */
 	struct db *db;
-	pthread_mutex_t lock; /* adding and removing take turns */
+	pthread_mutex_t lock;	     /* records and what they are of change together */
+	pthread_cond_t made;	     /* with the lock: a layer is done with */
+	struct layer_making *making; /* with the lock */
 };
 
 /*
@@ -67,6 +70,22 @@ int image_store_add(struct image_store *s, const struct image_source *source,
 	const struct image *image, const char *const *names, size_t n,
 	char ret_id[static IMAGE_ID_BYTES], struct err *e);
 
+/*
+ * Put an image on record whose layers are there and held, with its names.
+ * @manifest: as a registry has it, with its media type; NULL if none is known
+ */
+struct image_manifest {
+	const char *media_type;
+	const char *text;
+};
+
+int image_store_record(struct image_store *s, const struct image *image,
+	const struct digest *chains, const struct image_manifest *manifest,
+	const char *const *names, size_t n, struct err *e);
+
+/* Remove the layers that no image has and nobody holds. With the lock. */
+void image_store_collect(struct image_store *s);
+
 /* Give @id one more name, which another image loses if it had it. */
 int image_store_name(struct image_store *s, const char *id, const char *name, struct err *e);
 
@@ -94,6 +113,15 @@ struct layer_archive {
 	uint64_t size;	     /* bytes of the blob */
 	uint64_t plain_size; /* bytes that it unpacks to: the tar file that diff_id is of */
 };
+
+/*
+ * The texts that an image is pushed as.
+ * @ret_config: as its digest has it; to be freed
+ * @manifest: appended to, and its media type written to @media_type; empty when none is on record
+ * Returns 0 or -errno.
+ */
+int image_store_texts(struct image_store *s, const char *id, char **ret_config,
+	struct buf *manifest, char *media_type, size_t size, struct err *e);
 
 /* Find the archive of a layer. Returns 0; -ENODATA if none was kept; otherwise -errno. */
 int image_store_archive(

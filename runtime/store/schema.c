@@ -45,6 +45,13 @@ const char *const schema_steps[] = {
 	/* The container that a volume was made for and that is not on record yet, or not any more:
 	 * without a record of it the volume goes too. */
 	"ALTER TABLE volumes ADD COLUMN maker TEXT;",
+
+	/* What a registry called the image, word for word: pushed again, it has the same digest. */
+	"CREATE TABLE manifests ("
+	"  image TEXT PRIMARY KEY REFERENCES images(id) ON DELETE CASCADE,"
+	"  media_type TEXT NOT NULL,"
+	"  text TEXT NOT NULL"
+	") STRICT;",
 };
 
 const size_t schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
