@@ -71,6 +71,12 @@ static int parse_registry(struct options *o, int c, const char *word)
 		r->certs_dir = word;
 		return 0;
 	case 'm':
+		if (!endpoint_is_mirror(word)) {
+			log_error(
+				"--registry-mirror: \"%s\" is no http or https URL of a host alone",
+				word);
+			return -EINVAL;
+		}
 		return add_to(o->mirrors, &r->n_mirrors, word);
 	case 'n':
 		return add_to(o->insecure, &r->n_insecure, word);

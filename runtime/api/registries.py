@@ -136,11 +136,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
         self.serve()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def serve(self):
         """As an honest registry does."""
         registry = self.server.registry
+        if self.command in ("POST", "PUT", "DELETE"):
+            return self.take()
         kind, ref = self.path.rsplit("/", 2)[-2:]
         if self.path == "/v2/":
             self.answer(200, b"{}")
@@ -153,6 +155,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
         else:
             self.refuse(404, "BLOB_UNKNOWN", "blob unknown to registry")
+
+    def take(self):
+        """What is pushed."""
+        registry = self.server.registry
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        kind, ref = self.path.partition("?")[0].rsplit("/", 2)[-2:]
+        if kind == "manifests":
+            registry.add_manifest(self.headers["Content-Type"], body, ref)
+            self.answer(201)
+        elif self.command == "PUT":
+            registry.blobs[digest_of(body)] = body
+            self.answer(201)
+        else:
+            self.answer(202, Location=self.path.partition("?")[0] + "1")
 
     def serve_blob(self, data):
         begin = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))

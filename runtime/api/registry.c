@@ -243,6 +243,9 @@ static int login(struct call *c, const struct credentials *creds, char **ret_tok
 	int r = err_set(e, EIO, "no endpoint");
 
 	server_domain(creds->server, domain, sizeof(domain));
+	if (!reference_is_domain(domain))
+		return err_set(e, EINVAL, "invalid serveraddress: \"%.200s\" is no registry",
+			creds->server);
 	for (unsigned i = 0;; i++) {
 		struct registry reg;
 		struct endpoint ep;

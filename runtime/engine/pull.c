@@ -117,6 +117,27 @@ static int read_config(struct pull *p, struct err *e)
 	return image_from_manifest(&p->image, &p->manifest, text.v, text.len, e);
 }
 
+/*
+ * Whether the blobs that the store has of the layers are the manifest's. A layer that was there may
+ * have come with another packing, and then this manifest could not be pushed.
+ * Returns 1, 0 or -errno.
+ */
+static int has_blobs(struct pull *p, struct err *e)
+{
+	for (size_t i = 0; i < p->image.n_layers; i++) {
+		struct layer_archive kept;
+		int r = image_store_archive(&p->en->images, p->chains[i].text, &kept, e);
+
+		if (r == -ENODATA)
+			return 0;
+		if (r < 0)
+			return r;
+		if (strcmp(kept.digest.text, p->image.layers[i].digest.text) != 0)
+			return 0;
+	}
+	return 1;
+}
+
 /* Put it on record under its names. *@ret_new: the name did not mean it before. */
 static int record(struct pull *p, const struct registry_manifest *m, const struct digest *top,
 	bool *ret_new, struct err *e)
@@ -128,14 +149,17 @@ static int record(struct pull *p, const struct registry_manifest *m, const struc
 	char by_tag[REFERENCE_BYTES_MAX];
 	const char *names[2] = {by_digest, by_tag};
 	char old[IMAGE_ID_BYTES] = "";
+	int pushable = has_blobs(p, e);
 
+	if (pushable < 0)
+		return pushable;
 	reference_familiar(p->ref, name, sizeof(name));
 	(void)snprintf(by_digest, sizeof(by_digest), "%s@%s", name, top->text);
 	reference_print(p->ref, by_tag, sizeof(by_tag));
 	(void)image_store_find(&p->en->images, by_tag, old, &ignored);
 	*ret_new = strcmp(old, p->image.id.text) != 0;
-	return image_store_record(
-		&p->en->images, &p->image, p->chains, &kept, names, p->ref->digest[0] ? 1 : 2, e);
+	return image_store_record(&p->en->images, &p->image, p->chains, pushable ? &kept : NULL,
+		names, p->ref->digest[0] ? 1 : 2, e);
 }
 
 static void say_end(const struct pull *p, const struct digest *top, bool is_new)

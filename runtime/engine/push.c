@@ -118,7 +118,6 @@ static int try_mount(struct push *p, const struct digest *digest, const char *id
 
 	if (r <= 0)
 		return r;
-	(void)snprintf(p->registry.mount, sizeof(p->registry.mount), "%s", from);
 	/* One that is not allowed to is no failure: then the blob is sent. */
 	r = registry_mount_blob(&p->registry, &p->transfer, digest, from, &ignored);
 	if (r <= 0)
@@ -157,12 +156,13 @@ static int push_layer(struct push *p, const struct layer_archive *a, struct err 
 
 static int push_config(struct push *p, struct err *e)
 {
-	struct sending s = {.push = p, .text = p->config, .size = strlen(p->config)};
+	struct sending s = {.push = p, .text = p->config};
 	struct digest digest;
-	int r = digest_parse(p->image.id, &digest);
+	int r;
 
-	if (r < 0)
+	if (!s.text || digest_parse(p->image.id, &digest) < 0)
 		return err_set(e, EBADMSG, "image %.72s: no digest", p->image.id);
+	s.size = strlen(s.text);
 	r = registry_has_blob(&p->registry, &p->transfer, &digest, e);
 	return r != 0 ? (r < 0 ? r : 0) : send_blob(p, &s, &digest, e);
 }

@@ -1,17 +1,20 @@
 #include "runtime/image/confine.h"
 
 #include "lib/base/sys.h"
+#include "runtime/image/layer.h"
 
 #include <grp.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -71,7 +74,6 @@ static const int calls[] = {
 	SYS_fchdir,
 	SYS_getcwd,
 	SYS_mkdirat,
-	SYS_mknodat,
 	SYS_unlinkat,
 	SYS_linkat,
 	SYS_symlinkat,
@@ -111,7 +113,6 @@ static const int calls[] = {
 	SYS_gettid,
 	SYS_getuid,
 	SYS_geteuid,
-	SYS_tgkill,
 	SYS_restart_syscall,
 	SYS_exit,
 	SYS_exit_group,
@@ -132,25 +133,70 @@ static const int calls[] = {
 #error "which AUDIT_ARCH?"
 #endif
 
+/* A filter being written. */
+struct filter {
+	struct sock_filter code[COUNT(calls) * 2 + LAYER_DEVICES * 2 + 24];
+	unsigned short n;
+};
+
+static void load(struct filter *f, size_t offset)
+{
+	f->code[f->n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (unsigned)offset);
+}
+
+static void end(struct filter *f, unsigned verdict)
+{
+	f->code[f->n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
+}
+
+/* What was loaded, if it is @value, is allowed. */
+static void allow(struct filter *f, unsigned value)
+{
+	f->code[f->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+	end(f, SECCOMP_RET_ALLOW);
+}
+
+/* The low half of a system call's argument; both our architectures keep it first. */
+static size_t argument(unsigned i)
+{
+	return offsetof(struct seccomp_data, args) + i * sizeof(uint64_t);
+}
+
+/*
+ * mknodat, the last call that is looked at: it and CAP_MKNOD together would open any disk. So no
+ * block devices, and of the others those that a layer may bring, and whiteouts.
+ */
+static void add_mknodat(struct filter *f)
+{
+	f->code[f->n++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mknodat, 1, 0);
+	end(f, SECCOMP_RET_KILL_PROCESS);
+	load(f, argument(2));
+	f->code[f->n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, S_IFMT);
+	allow(f, S_IFIFO);
+	allow(f, S_IFSOCK);
+	f->code[f->n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, S_IFCHR, 1, 0);
+	end(f, SECCOMP_RET_KILL_PROCESS);
+	load(f, argument(3));
+	allow(f, 0);
+	for (size_t i = 0; i < LAYER_DEVICES; i++)
+		allow(f, (unsigned)makedev(layer_devices[i].major, layer_devices[i].minor));
+	end(f, SECCOMP_RET_KILL_PROCESS);
+}
+
 static int install_filter(struct err *e)
 {
-	struct sock_filter code[COUNT(calls) * 2 + 8];
-	struct sock_fprog program = {.filter = code};
-	unsigned short n = 0;
+	struct filter f = {.n = 0};
+	struct sock_fprog program = {.filter = f.code};
 
-	code[n++] = (struct sock_filter)BPF_STMT(
-		BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0);
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	code[n++] = (struct sock_filter)BPF_STMT(
-		BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < COUNT(calls); i++) {
-		code[n++] = (struct sock_filter)BPF_JUMP(
-			BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i], 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	}
-	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	program.len = n;
+	load(&f, offsetof(struct seccomp_data, arch));
+	f.code[f.n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0);
+	end(&f, SECCOMP_RET_KILL_PROCESS);
+	load(&f, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < COUNT(calls); i++)
+		allow(&f, (unsigned)calls[i]);
+	add_mknodat(&f);
+	program.len = f.n;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
 		return err_set(e, errno, "confine the unpacker: seccomp: %s", strerror(errno));
@@ -176,6 +222,9 @@ static int drop_caps(struct err *e)
 	}
 	if (syscall(SYS_capset, &head, data) < 0)
 		return err_set(e, errno, "confine the unpacker: capabilities: %s", strerror(errno));
+	/* Only now: a change of uid takes it back. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_set(e, errno, "confine the unpacker: %s", strerror(errno));
 	return 0;
 }
 

@@ -39,10 +39,7 @@ static int fail(struct err *e, int errnum, const char *what)
 	return err_set(e, errnum, "%s: %s", what, strerror(errnum));
 }
 
-/* What a container may use by Docker's default device rules, and so may an image bring. */
-static const struct {
-	unsigned major, minor;
-} harmless_devices[] = {
+const struct layer_device layer_devices[LAYER_DEVICES] = {
 	{1, 3}, /* null */
 	{1, 5}, /* zero */
 	{1, 7}, /* full */
@@ -64,9 +61,8 @@ static int check_device(const struct item *it, const struct layer_policy *policy
 		return err_set(e, EPERM, "is a character device 0:0, which would hide files");
 	if (policy->allow_devices)
 		return 0;
-	for (size_t i = 0; is_char && i < sizeof(harmless_devices) / sizeof(harmless_devices[0]);
-		i++) {
-		if (harmless_devices[i].major == major && harmless_devices[i].minor == minor)
+	for (size_t i = 0; is_char && i < LAYER_DEVICES; i++) {
+		if (layer_devices[i].major == major && layer_devices[i].minor == minor)
 			return 0;
 	}
 	return err_set(e, EPERM, "is the %s device %u:%u, which is not allowed",

@@ -9,6 +9,16 @@
 #include "runtime/image/stream.h"
 #include "runtime/image/tree.h"
 
+/* The character devices that a container may use by Docker's default rules; so may a layer bring.
+ */
+#define LAYER_DEVICES 8
+
+struct layer_device {
+	unsigned major, minor;
+};
+
+extern const struct layer_device layer_devices[LAYER_DEVICES];
+
 struct layer_policy {
 	int allow_devices;     /* any device node, not only those every container may use */
 	uint64_t bytes_left;   /* that all layers together may still unpack to */

@@ -61,26 +61,26 @@ int reference_same(const char *a, const char *b)
 #define WORD LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "_"
 
 /* "host", "host:5000", "[::1]:5000", "10.0.0.1" */
-static bool domain_ok(const char *s)
+int reference_is_domain(const char *s)
 {
 	size_t n;
 
 	if (*s == '[') {
 		n = 1 + strspn(s + 1, DIGITS "abcdefABCDEF:");
 		if (n == 1 || s[n] != ']')
-			return false;
+			return 0;
 		s += n + 1;
 	} else {
 		do {
 			n = strspn(s, LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS "-");
 			if (n == 0 || s[0] == '-' || s[n - 1] == '-')
-				return false;
+				return 0;
 			s += n;
 		} while (*s++ == '.');
 		s--;
 	}
 	if (*s == '\0')
-		return true;
+		return 1;
 	n = strspn(s + 1, DIGITS);
 	return *s == ':' && n > 0 && s[1 + n] == '\0';
 }
@@ -187,7 +187,7 @@ int reference_parse(const char *ref, struct reference *ret, struct err *e)
 		return err_set(e, EINVAL,
 			"invalid reference format: repository name (%.255s) must be lowercase",
 			ret->path);
-	if (r < 0 || !domain_ok(ret->domain) || !path_ok(ret->path))
+	if (r < 0 || !reference_is_domain(ret->domain) || !path_ok(ret->path))
 		return err_set(e, EINVAL, "invalid reference format");
 	if (strlen(ref) == 64 && strspn(ref, "abcdef" DIGITS) == 64)
 		return err_set(e, EINVAL,

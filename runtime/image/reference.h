@@ -40,6 +40,9 @@ struct reference {
  */
 int reference_parse(const char *ref, struct reference *ret, struct err *e);
 
+/* Whether @s is a host with or without a port, as a reference may begin with: 1 or 0. */
+int reference_is_domain(const char *s);
+
 /* The name without tag and digest as Docker shows it: "debian", "registry:5000/app". */
 void reference_familiar(const struct reference *ref, char *buf, size_t size);
 

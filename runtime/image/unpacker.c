@@ -12,7 +12,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -24,6 +23,9 @@ enum { IN_FD = 0, NULL_FD = 1, CONTROL_FD = 3, DIR_FD = 4 };
 
 /* above the numbers that the role's are made on */
 #define HIGH_FD 16
+
+/* milliseconds between two looks at whether somebody cancelled */
+#define CANCEL_POLL_MS 100
 
 /* What it says. With SAY_OPAQUE comes the descriptor of a directory, for an attribute that takes
  * more rights than it has. */
@@ -75,7 +77,7 @@ static int spawn(pid_t *ret_pid, char **argv, int in, int control, int dirfd)
 }
 
 int unpacker_start(struct unpacker *u, int dirfd, enum packing packing,
-	const struct digest *diff_id, uint64_t bytes_max, struct err *e)
+	const struct digest *diff_id, uint64_t bytes_max, const atomic_bool *cancel, struct err *e)
 {
 	char program[] = "sampand";
 	char role[] = UNPACKER_ROLE;
@@ -88,7 +90,7 @@ int unpacker_start(struct unpacker *u, int dirfd, enum packing packing,
 	AUTO_CLOSE int dir = fcntl(dirfd, F_DUPFD_CLOEXEC, HIGH_FD);
 	int r = 0;
 
-	*u = (struct unpacker){.in = -1, .control = -1};
+	*u = (struct unpacker){.in = -1, .control = -1, .cancel = cancel};
 	(void)snprintf(how, sizeof(how), "%d", (int)packing);
 	(void)snprintf(want, sizeof(want), "%s", diff_id->text);
 	(void)snprintf(max, sizeof(max), "%llu", (unsigned long long)bytes_max);
@@ -114,22 +116,38 @@ int unpacker_start(struct unpacker *u, int dirfd, enum packing packing,
 	return 0;
 }
 
-/* Do for it what it may not: the directory is one that it has opened, so it is the layer's. */
-static int set_opaque(const struct msghdr *m, struct err *e)
+/* The descriptor that came with a message, or -1. Of several none is kept. */
+static int take_fd(struct msghdr *m)
 {
-	const struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	int taken = -1;
+	unsigned n = 0;
 
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-		c->cmsg_len != CMSG_LEN(sizeof(int)))
-		return err_set(e, EPROTO, "the unpacker says what cannot be");
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		size_t len = c->cmsg_len - CMSG_LEN(0);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= len; at += sizeof(int)) {
+			fd_close(&taken);
+			memcpy(&taken, CMSG_DATA(c) + at, sizeof(taken));
+			n++;
+		}
+	}
+	if (n > 1)
+		fd_close(&taken);
+	return taken;
+}
+
+/* Do for it what it may not: the directory is one that it has opened, so it is the layer's. */
+static int set_opaque(int dirfd, struct err *e)
+{
+	struct stat st;
+	int r;
+
+	if (dirfd < 0 || fstat(dirfd, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(e, EPROTO, "the unpacker hands over what is no directory");
-	return tree_set_opaque(fd) < 0
-		       ? err_set(e, errno, "hide what is below: %s", strerror(errno))
-		       : 0;
+	r = tree_set_opaque(dirfd);
+	return r < 0 ? err_set(e, -r, "hide what is below: %s", strerror(-r)) : 0;
 }
 
 /* Take one message. Returns 1, 0 when there is none now, or -errno. */
@@ -142,6 +160,7 @@ static int listen_once(struct unpacker *u, int flags, struct err *e)
 		.msg_iovlen = 1,
 		.msg_control = &space,
 		.msg_controllen = sizeof(space)};
+	AUTO_CLOSE int fd = -1;
 	ssize_t n;
 
 	do {
@@ -149,8 +168,9 @@ static int listen_once(struct unpacker *u, int flags, struct err *e)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : err_set(e, errno, "unpacker: %s", strerror(errno));
+	fd = take_fd(&h);
 	if (n == sizeof(m) && m.said == SAY_OPAQUE) {
-		int r = set_opaque(&h, e);
+		int r = set_opaque(fd, e);
 
 		return r < 0 ? r : 1;
 	}
@@ -177,6 +197,20 @@ static void name_end(struct unpacker *u, int status)
 		err_set(&u->end, EIO, "the unpacker ended with status %d", WEXITSTATUS(status));
 }
 
+/* Wait for one of @n descriptors. Returns 0, also when none is ready, -ECANCELED or -errno. */
+static int wait_for(const struct unpacker *u, struct pollfd *fds, nfds_t n, struct err *e)
+{
+	if (u->cancel && atomic_load(u->cancel))
+		return err_set(e, ECANCELED, "context canceled");
+	if (poll(fds, n, u->cancel ? CANCEL_POLL_MS : -1) < 0) {
+		if (errno != EINTR)
+			return err_set(e, errno, "unpacker: %s", strerror(errno));
+		while (n-- > 0)
+			fds[n].revents = 0;
+	}
+	return 0;
+}
+
 /* Hear it out, and reap it. Returns 0, or why it failed. */
 static int conclude(struct unpacker *u, struct err *e)
 {
@@ -184,8 +218,11 @@ static int conclude(struct unpacker *u, struct err *e)
 
 	fd_close(&u->in);
 	while (!u->ended) {
-		int r = listen_once(u, 0, e);
+		struct pollfd control = {u->control, POLLIN, 0};
+		int r = wait_for(u, &control, 1, e);
 
+		if (r == 0)
+			r = listen_once(u, MSG_DONTWAIT, e);
 		if (r < 0)
 			return r;
 	}
@@ -207,10 +244,10 @@ int unpacker_write(struct unpacker *u, const void *buf, size_t len, struct err *
 	while (len) {
 		struct pollfd fds[] = {{u->in, POLLOUT, 0}, {u->control, POLLIN, 0}};
 		ssize_t n;
-		int r;
+		int r = wait_for(u, fds, 2, e);
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return err_set(e, errno, "unpacker: %s", strerror(errno));
+		if (r < 0)
+			return r;
 		if (fds[1].revents) {
 			r = listen_once(u, MSG_DONTWAIT, e);
 			if (r < 0)
@@ -324,7 +361,6 @@ int unpacker_main(int argc, char **argv)
 	uint64_t packing, max;
 	int r = -EINVAL;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (argc != 5 || num_parse_u64(argv[2], strlen(argv[2]), PACKING_ZSTD, &packing) < 0 ||
 		digest_parse(argv[3], &want) < 0 ||
 		num_parse_u64(argv[4], strlen(argv[4]), UINT64_MAX / 4, &max) < 0)

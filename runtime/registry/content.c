@@ -16,27 +16,6 @@ static const char *const manifest_headers[] = {
 	NULL,
 };
 
-/* Repeat a request that is small while the network or the registry has a bad moment. */
-static int ask(struct registry *r, struct transfer *t, struct transfer_request *q,
-	struct transfer_answer *a, struct err *e)
-{
-	const char *url = q->url;
-
-	for (unsigned attempt = 1;; attempt++) {
-		int n;
-
-		q->url = url;
-		n = registry_request(r, t, q, a, e);
-		q->url = url;
-		if (attempt == REGISTRY_ATTEMPTS_MAX ||
-			!(n < 0 ? transfer_may_retry(n) : a->status / 100 == 5 || a->status == 429))
-			return n;
-		n = transfer_back_off(t, attempt, a->retry_after_s, e);
-		if (n < 0)
-			return n;
-	}
-}
-
 static int take_manifest(
 	struct transfer_answer *a, const char *ref, struct registry_manifest *ret, struct err *e)
 {
@@ -78,7 +57,7 @@ int registry_get_manifest(struct registry *r, struct transfer *t, const char *re
 	*ret = (struct registry_manifest){0};
 	*ret_code = REGISTRY_OTHER;
 	(void)snprintf(url, sizeof(url), "/v2/%s/manifests/%s", r->path, ref);
-	n = ask(r, t, &q, &a, e);
+	n = registry_ask(r, t, &q, &a, e);
 	if (n == 0 && a.status != 200)
 		n = registry_refusal(&a, ret_code, e);
 	if (n == 0)
@@ -100,7 +79,7 @@ int registry_put_manifest(struct registry *r, struct transfer *t, const char *re
 
 	(void)snprintf(url, sizeof(url), "/v2/%s/manifests/%s", r->path, ref);
 	(void)snprintf(type, sizeof(type), "Content-Type: %s", media_type);
-	n = ask(r, t, &q, &a, e);
+	n = registry_ask(r, t, &q, &a, e);
 	if (n == 0 && a.status / 100 != 2)
 		n = registry_refusal(&a, NULL, e);
 	transfer_answer_free(&a);
@@ -115,6 +94,7 @@ struct fetch {
 	uint64_t skip; /* bytes that come again, because the registry does not know Range */
 	uint64_t from; /* where this attempt began */
 	bool begun;
+	bool endless; /* it may be a large one */
 };
 
 static int take_bytes(void *arg, long status, const void *buf, size_t len, struct err *e)
@@ -150,8 +130,12 @@ static int take_bytes(void *arg, long status, const void *buf, size_t len, struc
 static int fetch_part(struct registry *r, struct transfer *t, const char *url, struct fetch *f,
 	unsigned *ret_wait_s, struct err *e)
 {
-	struct transfer_request q = {
-		.method = "GET", .url = url, .from = f->got, .sink = take_bytes, .arg = f};
+	struct transfer_request q = {.method = "GET",
+		.url = url,
+		.from = f->got,
+		.sink = take_bytes,
+		.arg = f,
+		.endless = f->endless};
 	struct transfer_answer a = {0};
 	int n;
 
@@ -173,22 +157,22 @@ static int fetch_part(struct registry *r, struct transfer *t, const char *url, s
 	return n;
 }
 
-int registry_get_blob(struct registry *r, struct transfer *t, const struct digest *digest,
-	uint64_t size, const struct registry_sink *sink, struct err *e)
+static int fetch_all(struct registry *r, struct transfer *t, const struct digest *digest,
+	struct fetch *f, struct err *e)
 {
-	struct fetch f = {.sink = sink, .size = size};
+	const struct registry_sink *sink = f->sink;
 	unsigned attempt = 1;
 	char url[512];
 
 	(void)snprintf(url, sizeof(url), "/v2/%s/blobs/%s", r->path, digest->text);
 	for (;;) {
-		uint64_t before = f.got;
+		uint64_t before = f->got;
 		unsigned wait_s = 0;
-		int n = fetch_part(r, t, url, &f, &wait_s, e);
+		int n = fetch_part(r, t, url, f, &wait_s, e);
 
 		if (n != -EAGAIN)
 			return n;
-		if (f.got - before >= REGISTRY_PROGRESS_BYTES)
+		if (f->got - before >= REGISTRY_PROGRESS_BYTES)
 			attempt = 1;
 		if (attempt == REGISTRY_ATTEMPTS_MAX) {
 			e->code = EIO;
@@ -203,6 +187,14 @@ int registry_get_blob(struct registry *r, struct transfer *t, const struct diges
 	}
 }
 
+int registry_get_blob(struct registry *r, struct transfer *t, const struct digest *digest,
+	uint64_t size, const struct registry_sink *sink, struct err *e)
+{
+	struct fetch f = {.sink = sink, .size = size, .endless = true};
+
+	return fetch_all(r, t, digest, &f, e);
+}
+
 static int keep_bytes(void *arg, const void *buf, size_t len, struct err *e)
 {
 	return buf_add(arg, buf, len) < 0 ? err_set(e, ENOMEM, "out of memory") : 0;
@@ -212,12 +204,13 @@ int registry_read_blob(struct registry *r, struct transfer *t, const struct dige
 	uint64_t size, struct buf *ret, struct err *e)
 {
 	const struct registry_sink sink = {.take = keep_bytes, .arg = ret};
+	struct fetch f = {.sink = &sink, .size = size};
 	int n;
 
 	if (size > IMAGE_JSON_BYTES_MAX)
 		return err_set(e, EFBIG, "blob %.19s: %llu bytes, at most %u are read",
 			digest->text, (unsigned long long)size, IMAGE_JSON_BYTES_MAX);
-	n = registry_get_blob(r, t, digest, size, &sink, e);
+	n = fetch_all(r, t, digest, &f, e);
 	if (n == 0 && digest_matches(digest, ret->v ? ret->v : "", ret->len) != 1)
 		n = err_set(
 			e, EBADMSG, "blob %.80s: content does not match its digest", digest->text);

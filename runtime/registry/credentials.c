@@ -66,6 +66,13 @@ int credentials_parse(struct credentials *c, const char *json, size_t len, struc
 				members[i].key);
 			break;
 		}
+		/* One goes into a header as it is. */
+		if (yyjson_is_str(val) && strpbrk(yyjson_get_str(val), "\r\n") &&
+			members[i].offset == offsetof(struct credentials, registry_token)) {
+			r = err_set(e, EINVAL, "invalid AuthConfig: %s: more than one line",
+				members[i].key);
+			break;
+		}
 		*member(c, i) = strdup(yyjson_is_str(val) ? yyjson_get_str(val) : "");
 		if (!*member(c, i))
 			r = err_set(e, ENOMEM, "out of memory");

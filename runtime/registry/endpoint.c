@@ -2,6 +2,7 @@
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
+#include "runtime/image/reference.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -130,6 +131,22 @@ static int fill(const struct registry_settings *s, const char *host, bool plain,
 		return 0;
 	}
 	return 1;
+}
+
+int endpoint_is_mirror(const char *url)
+{
+	const char *host = strstr(url, "://");
+	size_t len;
+	char name[256];
+
+	if (!host || (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0))
+		return 0;
+	host += 3;
+	len = strcspn(host, "/");
+	if (len >= sizeof(name) || (host[len] && host[len + 1]))
+		return 0;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, host);
+	return reference_is_domain(name);
 }
 
 /* A mirror is "https://HOST[:PORT]" with or without a slash; "http://" makes it insecure. */

@@ -19,6 +19,9 @@ struct registry_settings {
 	unsigned stall_s; /* seconds without a byte after which a connection is given up */
 };
 
+/* Whether a mirror's URL is http or https, a host with or without a port, and no path: 1 or 0. */
+int endpoint_is_mirror(const char *url);
+
 struct endpoint {
 	char base[512]; /* "https://registry-1.docker.io" */
 	bool mirror;

@@ -23,6 +23,10 @@
 /* milliseconds before the second attempt; doubled each time */
 #define REGISTRY_BACKOFF_MS 1000
 
+/* how often the time that silence is borne a request may take in all when what it fetches is an
+ * answer, a manifest or a config; a layer may take as long as it comes at all */
+#define REGISTRY_ANSWER_STALLS 4
+
 /* seconds in which a connection must stand */
 #define REGISTRY_CONNECT_S 15
 

@@ -94,7 +94,8 @@ int registry_request(struct registry *r, struct transfer *t, struct transfer_req
 	struct transfer_answer *a, struct err *e)
 {
 	AUTO_BUF struct buf url = {0};
-	int n = whole_url(r, q->url, &url);
+	const char *path = q->url;
+	int n = whole_url(r, path, &url);
 
 	if (n < 0)
 		return err_set(e, -n, "out of memory");
@@ -107,16 +108,33 @@ int registry_request(struct registry *r, struct transfer *t, struct transfer_req
 		n = authorize(r, q, &auth, e);
 		pthread_mutex_unlock(&r->lock);
 		if (n < 0)
-			return n;
+			break;
 		q->authorization = auth;
 		n = transfer_perform(t, q, a, e);
 		/* What was read from a source cannot be sent twice. */
-		again = n == 0 && a->status == 401 && tries == 0 && !q->source && learn(r, a, auth);
+		again = n == 0 && a->status == 401 && tries == 0 && learn(r, a, auth) && !q->source;
 		if (auth)
 			explicit_bzero(auth, strlen(auth));
 		free(auth);
 		q->authorization = NULL;
 		if (!again)
+			break;
+	}
+	q->url = path;
+	return n;
+}
+
+int registry_ask(struct registry *r, struct transfer *t, struct transfer_request *q,
+	struct transfer_answer *a, struct err *e)
+{
+	for (unsigned attempt = 1;; attempt++) {
+		int n = registry_request(r, t, q, a, e);
+
+		if (attempt == REGISTRY_ATTEMPTS_MAX ||
+			!(n < 0 ? transfer_may_retry(n) : a->status / 100 == 5 || a->status == 429))
+			return n;
+		n = transfer_back_off(t, attempt, a->retry_after_s, e);
+		if (n < 0)
 			return n;
 	}
 }

@@ -19,13 +19,13 @@ struct registry {
 	struct endpoint ep;
 	char path[256];			 /* of the repository; "" to log in */
 	char actions[32];		 /* "pull", "pull,push" */
-	char mount[256];		 /* another repository that must be read, "" for none */
 	const struct credentials *creds; /* borrowed, or NULL */
 
 	pthread_mutex_t lock;	    /* what follows */
 	struct challenge challenge; /* CHALLENGE_NONE: nothing was asked for yet */
 	char *token;
 	uint64_t token_ends_ms;
+	char mount[256];	/* another repository that must be read, "" for none */
 	struct transfer tokens; /* to the token server */
 };
 
@@ -41,6 +41,12 @@ void registry_close(struct registry *r);
 /* Ask, with authorization, once more with a new token if need be. @q's url is a path below the
  * registry ("/v2/…") or a whole URL. As transfer_perform, and -EACCES without credentials. */
 int registry_request(struct registry *r, struct transfer *t, struct transfer_request *q,
+	struct transfer_answer *a, struct err *e);
+
+/* The same for a request that is small, repeated while the network or the registry has a bad
+ * moment.
+ */
+int registry_ask(struct registry *r, struct transfer *t, struct transfer_request *q,
 	struct transfer_answer *a, struct err *e);
 
 /*
@@ -110,8 +116,8 @@ struct registry_source {
 	uint64_t size; /* bytes */
 };
 
-/* Have the registry take a blob from its repository @from. Returns 1 if it did, 0 if not, -errno.
- */
+/* Have the registry take a blob from its repository @from, asking for the right to read that.
+ * Returns 1 if it did, 0 if not, -errno. */
 int registry_mount_blob(struct registry *r, struct transfer *t, const struct digest *digest,
 	const char *from, struct err *e);
 

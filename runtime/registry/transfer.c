@@ -25,7 +25,8 @@ struct exchange {
 	struct err *e;
 	uint64_t head_bytes;
 	uint64_t sent;
-	int failed; /* -errno of the sink, of the source, or of an answer that is too large */
+	bool enough; /* of an answer whose beginning says all */
+	int failed;  /* -errno of the sink, of the source, or of an answer that is too large */
 	char why[CURL_ERROR_SIZE];
 };
 
@@ -110,9 +111,6 @@ static void take_header(
 		{"content-type", a->content_type, sizeof(a->content_type)},
 		{"docker-content-digest", a->digest, sizeof(a->digest)},
 		{"location", a->location, sizeof(a->location)},
-		{"range", a->range, sizeof(a->range)},
-		{"content-range", a->range, sizeof(a->range)},
-		{"docker-upload-uuid", a->upload, sizeof(a->upload)},
 	};
 	uint64_t n;
 
@@ -173,9 +171,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 		return x->failed < 0 ? 0 : len;
 	}
 	if (len > max - x->a->body.len) {
-		/* Of an error's text the beginning is enough. */
+		/* Of an error's text the beginning is enough; the rest may have no end. */
+		x->enough = !good;
 		if (!good)
-			return len;
+			return 0;
 		x->failed = err_set(x->e, EFBIG, "an answer of more than %zu bytes", max);
 		return 0;
 	}
@@ -284,6 +283,8 @@ static void set_options(CURL *c, struct exchange *x, const char *url, bool forei
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)REGISTRY_CONNECT_S);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)h->stall_s);
+	if (!x->q->endless)
+		curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)h->stall_s * REGISTRY_ANSWER_STALLS);
 	curl_easy_setopt(c, CURLOPT_BUFFERSIZE, REGISTRY_READ_BYTES);
 	curl_easy_setopt(c, CURLOPT_UPLOAD_BUFFERSIZE, REGISTRY_READ_BYTES);
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
@@ -340,25 +341,25 @@ static int perform_once(struct exchange *x, const char *url, bool foreign)
 {
 	struct curl_slist *headers = make_headers(x->q, foreign);
 	CURL *c = x->t->curl;
-	curl_off_t length = -1;
 	long status = 0;
 	CURLcode code;
 
 	transfer_answer_free(x->a);
-	*x->a = (struct transfer_answer){.length = -1};
+	*x->a = (struct transfer_answer){0};
 	x->head_bytes = x->sent = 0;
 	x->failed = 0;
+	x->enough = false;
 	x->why[0] = '\0';
 	set_options(c, x, url, foreign);
 	curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
 	code = curl_easy_perform(c);
 	curl_slist_free_all(headers);
-	if (code != CURLE_OK)
+	if (code != CURLE_OK && !x->enough)
 		return name_failure(x, code, url);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_getinfo(c, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	x->a->status = (int)status;
-	x->a->length = length;
+	if (foreign)
+		x->a->challenge = (struct challenge){0};
 	return 0;
 }
 

@@ -56,6 +56,7 @@ struct transfer_request {
 	 * filled. */
 	int (*sink)(void *arg, long status, const void *buf, size_t len, struct err *e);
 	void *arg;
+	bool endless;	 /* may take as long as it likes; otherwise REGISTRY_ANSWER_STALLS */
 	size_t body_max; /* bytes of a body that goes into the answer; 0: REGISTRY_ANSWER_BYTES_MAX
 			  */
 };
@@ -65,11 +66,9 @@ struct transfer_answer {
 	char content_type[256]; /* without parameters */
 	char digest[160];	/* Docker-Content-Digest */
 	char location[REGISTRY_URL_BYTES];
-	char range[64];	  /* Range or Content-Range */
-	char upload[128]; /* Docker-Upload-UUID */
-	int64_t length;	  /* Content-Length, -1 if there was none */
 	unsigned retry_after_s;
-	struct challenge challenge;
+	struct challenge challenge; /* none from another host that was redirected to: it is not
+				       told what is the registry's to know */
 	struct buf body;
 };
 

@@ -2,6 +2,7 @@
 #include "runtime/registry/registry.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int registry_has_blob(
@@ -13,7 +14,7 @@ int registry_has_blob(
 	int n;
 
 	(void)snprintf(url, sizeof(url), "/v2/%s/blobs/%s", r->path, digest->text);
-	n = registry_request(r, t, &q, &a, e);
+	n = registry_ask(r, t, &q, &a, e);
 	if (n == 0)
 		n = a.status == 200 ? 1 : a.status == 404 ? 0 : registry_refusal(&a, NULL, e);
 	transfer_answer_free(&a);
@@ -30,7 +31,7 @@ static int begin(struct registry *r, struct transfer *t, const char *query,
 	int n;
 
 	(void)snprintf(url, sizeof(url), "/v2/%s/blobs/uploads/%s", r->path, query);
-	n = registry_request(r, t, &q, &a, e);
+	n = registry_ask(r, t, &q, &a, e);
 	if (n == 0 && a.status != 201 && a.status != 202)
 		n = registry_refusal(&a, NULL, e);
 	if (n == 0 && a.status == 202 && !a.location[0])
@@ -55,6 +56,18 @@ static int check_location(const struct registry *r, const char *location, struct
 		e, EPROTO, "the registry wants blobs sent to another host: %.200s", location);
 }
 
+/* A token that was given before does not speak of @from. */
+static void want_mount(struct registry *r, const char *from)
+{
+	pthread_mutex_lock(&r->lock);
+	if (strcmp(r->mount, from) != 0) {
+		(void)snprintf(r->mount, sizeof(r->mount), "%s", from);
+		free(r->token);
+		r->token = NULL;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
 int registry_mount_blob(struct registry *r, struct transfer *t, const struct digest *digest,
 	const char *from, struct err *e)
 {
@@ -65,6 +78,7 @@ int registry_mount_blob(struct registry *r, struct transfer *t, const struct dig
 	char query[512];
 	int n;
 
+	want_mount(r, from);
 	(void)snprintf(query, sizeof(query), "?mount=%s&from=%s", digest->text, from);
 	n = begin(r, t, query, location, e);
 	if (n != 202)
@@ -87,7 +101,8 @@ static int send_once(struct registry *r, struct transfer *t, const struct digest
 		.headers = headers,
 		.body_len = source->size,
 		.source = source->read,
-		.arg = source->arg};
+		.arg = source->arg,
+		.endless = true};
 	struct transfer_answer a = {0};
 	int n = source->rewind(source->arg);
 
@@ -105,10 +120,13 @@ static int send_once(struct registry *r, struct transfer *t, const struct digest
 	(void)snprintf(url, sizeof(url), "%s%sdigest=%s", location,
 		strchr(location, '?') ? "&" : "?", digest->text);
 	n = registry_request(r, t, &q, &a, e);
-	if (n == 0 && a.status / 100 == 5)
-		n = err_set(e, ECONNRESET, "received unexpected HTTP status: %d", a.status);
-	else if (n == 0 && a.status / 100 != 2)
+	if (n == 0 && a.status / 100 != 2) {
 		n = registry_refusal(&a, NULL, e);
+		/* A bad moment, or a token that has run out since the upload began: once more, from
+		 * there. */
+		if (a.status / 100 == 5 || a.status == 429 || a.status == 401)
+			n = -(e->code = ECONNRESET);
+	}
 	transfer_answer_free(&a);
 	return n;
 }

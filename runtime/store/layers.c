@@ -140,11 +140,12 @@ static int take_turn(
 	struct image_store *s, const char *chain, const atomic_bool *cancel, struct err *e)
 {
 	struct layer_making *mine = calloc(1, sizeof(*mine));
-	int r = mine ? 0 : err_set(e, ENOMEM, "out of memory");
+	int r;
 
+	if (!mine)
+		return err_set(e, ENOMEM, "out of memory");
 	pthread_mutex_lock(&s->lock);
-	if (r == 0)
-		r = wait_turn(s, chain, cancel, e);
+	r = wait_turn(s, chain, cancel, e);
 	if (r == 0)
 		r = layer_known(s, chain, e);
 	if (r == 0) {
@@ -172,7 +173,7 @@ static void leave_turn(struct image_store *s, const char *chain)
 	free(mine);
 }
 
-static int open_writer(struct layer_writer *w, struct err *e)
+static int open_writer(struct layer_writer *w, const atomic_bool *cancel, struct err *e)
 {
 	const struct layer_want *want = &w->want;
 	int layers = w->s->layers;
@@ -188,7 +189,7 @@ static int open_writer(struct layer_writer *w, struct err *e)
 		want->packing == PACKING_NONE && !want->has_digest, e);
 	if (r == 0)
 		r = unpacker_start(&w->unpacker, w->dirfd, want->packing, &want->diff_id,
-			STORE_IMAGE_BYTES_MAX, e);
+			STORE_IMAGE_BYTES_MAX, cancel, e);
 	return r;
 }
 
@@ -205,7 +206,7 @@ int layer_begin(struct image_store *s, const struct layer_want *want, const atom
 		.unpacker = {.in = -1, .control = -1},
 		.blob = {.fd = -1}};
 	(void)snprintf(w->part, sizeof(w->part), PART_PREFIX "%.64s", digest_hex(&want->chain));
-	r = open_writer(w, e);
+	r = open_writer(w, cancel, e);
 	if (r < 0)
 		layer_drop(w);
 	return r;

@@ -43,7 +43,8 @@ int layer_exists(struct image_store *s, const struct digest *chain, struct err *
 
 /*
  * Begin a layer that is held.
- * @cancel: gives up waiting for somebody else who makes it; NULL allowed
+ * @cancel: gives up waiting, for somebody else who makes it or for the unpacker; borrowed until
+ * layer_end or layer_drop; NULL allowed
  * Returns 1 if it is there; 0 if it is to be written, and the caller owes layer_end or layer_drop
  * from the same thread; -ECANCELED; otherwise -errno.
  */
