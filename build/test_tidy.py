@@ -33,12 +33,15 @@ def entries(tree):
 
 
 def never(tree):
-    """A path on which clang-tidy tells its version but fails whenever it has to look at a file."""
+    """A path on which clang-tidy is one of the same size and date that fails."""
     folder = tree / "bin"
     folder.mkdir()
     script = folder / "clang-tidy"
-    script.write_text('#!/bin/sh\n[ "$1" = --version ] && exec /usr/bin/clang-tidy --version\nexit 9\n')
+    real = os.stat("/usr/bin/clang-tidy")
+    script.write_text("#!/bin/sh\nexit 9\n")
+    os.truncate(script, real.st_size)
     script.chmod(0o755)
+    os.utime(script, ns=(real.st_atime_ns, real.st_mtime_ns))
     return f"{folder}:/usr/bin:/bin"
 
 
@@ -69,3 +72,10 @@ def test_a_change_in_a_header_is_looked_at(tree):
     assert tidy(tree) == 0
     (tree / "file.h").write_text("int twice(int number);\n")
     assert tidy(tree, never(tree)) == 9
+
+
+def test_another_clang_tidy_looks_again(tree):
+    assert tidy(tree) == 0
+    path = never(tree)
+    os.utime(tree / "bin/clang-tidy", (1, 1))
+    assert tidy(tree, path) == 9
