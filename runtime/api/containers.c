@@ -346,12 +346,12 @@ static void add_path(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *o, con
 
 int api_container_inspect(struct call *c, struct err *e)
 {
-	static const char *const logs_to_file = "json-file";
 	struct container *one;
 	struct container_state s;
 	yyjson_mut_doc *doc;
 	yyjson_mut_val *top, *driver;
 	char text[300];
+	char path[4096];
 	int r = container_get_any(c->engine, c->params[0], &one, e);
 
 	if (r < 0)
@@ -373,12 +373,10 @@ int api_container_inspect(struct call *c, struct err *e)
 	add_path(c, doc, top, "ResolvConfPath", one, "resolv.conf");
 	add_path(c, doc, top, "HostnamePath", one, "hostname");
 	add_path(c, doc, top, "HostsPath", one, "hosts");
-	(void)snprintf(text, sizeof(text), "%s-json.log", one->id);
-	if (strcmp(spec_str(yyjson_obj_get(container_host_config(one), "LogConfig"), "Type"),
-		    logs_to_file) == 0)
-		add_path(c, doc, top, "LogPath", one, text);
-	else
-		yyjson_mut_obj_add_str(doc, top, "LogPath", "");
+	path[0] = '\0';
+	if (container_has_json_file(one))
+		container_log_path(c->engine, one, 0, path, sizeof(path));
+	yyjson_mut_obj_add_strcpy(doc, top, "LogPath", path);
 	(void)snprintf(text, sizeof(text), "/%s", one->name);
 	yyjson_mut_obj_add_strcpy(doc, top, "Name", text);
 	yyjson_mut_obj_add_int(doc, top, "RestartCount", s.restarts);

@@ -6,6 +6,7 @@
 #include "runtime/engine/engine.h"
 #include "runtime/engine/spec.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -26,6 +27,8 @@ struct reader {
 	bool tty;
 	bool streams[LOG_STREAMS];
 	bool timestamps;
+	bool details; /* labels, variables and tag that the log's options ask for, before the line
+		       */
 	int64_t since_ns;
 	int64_t until_ns; /* 0: none */
 	int64_t skip;	  /* records to leave out before the first */
@@ -55,22 +58,72 @@ static int put(const struct reader *rd, const void *bytes, size_t len)
 		       : http_stream_write(rd->c->conn, bytes, len);
 }
 
+/* As a query is escaped: what Docker does with details. */
+static int add_escaped(struct buf *b, const char *text)
+{
+	int r = 0;
+
+	for (; *text && r == 0; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (isalnum(c) || strchr("-_.~", c))
+			r = buf_add(b, text, 1);
+		else
+			r = c == ' ' ? buf_add_str(b, "+") : buf_printf(b, "%%%02X", c);
+	}
+	return r;
+}
+
+/* "key=value,key=value " */
+static int add_details(struct buf *b, yyjson_val *attrs)
+{
+	yyjson_val *key, *value;
+	size_t i, n;
+	int r = 0;
+
+	if (attrs)
+		yyjson_obj_foreach (attrs, i, n, key, value) {
+			if (r == 0 && i)
+				r = buf_add_str(b, ",");
+			if (r == 0)
+				r = add_escaped(b, yyjson_get_str(key));
+			if (r == 0)
+				r = buf_add_str(b, "=");
+			if (r == 0)
+				r = add_escaped(b, yyjson_get_str(value));
+		}
+	return r < 0 ? r : buf_add_str(b, " ");
+}
+
+/*
+ * @time: RFC 3339, as it is in the file; shown with all nine digits of the nanoseconds
+ * @attrs: of the record; NULL: none
+ */
 static int put_record(const struct reader *rd, enum log_stream stream, const char *text, size_t len,
-	const char *time)
+	const char *time, yyjson_val *attrs)
 {
 	AUTO_BUF struct buf out = {0};
-	size_t stamp = rd->timestamps ? strlen(time) + 1 : 0;
-	size_t total = stamp + len;
-	const unsigned char head[8] = {(unsigned char)(stream + 1), 0, 0, 0,
-		(unsigned char)(total >> 24), (unsigned char)(total >> 16),
-		(unsigned char)(total >> 8), (unsigned char)total};
-	int r = rd->tty ? 0 : buf_add(&out, head, sizeof(head));
+	unsigned char head[8] = {(unsigned char)(stream + 1)};
+	size_t start = rd->tty ? 0 : sizeof(head);
+	size_t digits = strcspn(time, "Z");
+	int r = buf_add(&out, head, start);
 
-	if (r == 0 && stamp)
-		r = buf_printf(&out, "%s ", time);
+	if (r == 0 && rd->timestamps && time[0])
+		r = buf_printf(&out, "%.*s%.*sZ ", (int)digits, time,
+			digits == 19  ? 10
+			: digits < 29 ? (int)(29 - digits)
+				      : 0,
+			digits == 19 ? ".000000000" : "000000000");
+	if (r == 0 && rd->details)
+		r = add_details(&out, attrs);
 	if (r == 0)
 		r = buf_add(&out, text, len);
-	return r < 0 ? r : put(rd, out.v, out.len);
+	if (r < 0)
+		return r;
+	if (start)
+		for (size_t i = 0; i < 4; i++)
+			out.v[4 + i] = (char)((out.len - start) >> (24 - 8 * i));
+	return put(rd, out.v, out.len);
 }
 
 /* One line of the file. Returns 0, 1 when the rest is too new, or -errno. */
@@ -96,7 +149,8 @@ static int on_line(struct reader *rd, char *line, size_t len)
 		r = 1;
 	else if (doc && rd->streams[stream] && at >= rd->since_ns)
 		r = put_record(rd, stream, spec_str(top, "log"),
-			yyjson_get_len(yyjson_obj_get(top, "log")), time);
+			yyjson_get_len(yyjson_obj_get(top, "log")), time,
+			yyjson_obj_get(top, "attrs"));
 	yyjson_doc_free(doc);
 	return r;
 }
@@ -144,14 +198,9 @@ static int64_t count_lines(int fd)
 
 static int open_generation(struct engine *en, const struct container *one, unsigned i)
 {
-	char name[CONTAINER_ID_BYTES + 32];
 	char path[4096];
 
-	if (i)
-		(void)snprintf(name, sizeof(name), "%s-json.log.%u", one->id, i);
-	else
-		(void)snprintf(name, sizeof(name), "%s-json.log", one->id);
-	container_path(en, one, name, path, sizeof(path));
+	container_log_path(en, one, i, path, sizeof(path));
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
@@ -288,6 +337,7 @@ static int read_options(struct call *c, struct reader *rd, int64_t *ret_tail, st
 	rd->streams[LOG_STDOUT] = query_bool(&c->query, "stdout", false);
 	rd->streams[LOG_STDERR] = query_bool(&c->query, "stderr", false);
 	rd->timestamps = query_bool(&c->query, "timestamps", false);
+	rd->details = query_bool(&c->query, "details", false);
 	if (!rd->streams[LOG_STDOUT] && !rd->streams[LOG_STDERR])
 		return err_set(e, EINVAL, "Bad parameters: you must choose at least one stream");
 	return 0;
@@ -342,7 +392,7 @@ static int declared_logs(
 	if (text.len > 0) {
 		const char *from = tail < 0 ? text.v : last_lines(&text, tail);
 
-		r = put_record(rd, LOG_STDOUT, from, (size_t)(text.v + text.len - from), "");
+		r = put_record(rd, LOG_STDOUT, from, (size_t)(text.v + text.len - from), "", NULL);
 	}
 	while (r == 0 && follow) {
 		r = initlink_logs_ask(fd, one->name, data.cursor, true, e);
@@ -351,7 +401,7 @@ static int declared_logs(
 		if (r == 0)
 			r = initlink_logs_read(fd, &data, e);
 		if (r == 0)
-			r = put_record(rd, LOG_STDOUT, data.data, data.len, "");
+			r = put_record(rd, LOG_STDOUT, data.data, data.len, "", NULL);
 	}
 	(void)http_stream_end(rd->c->conn);
 	return 0;
@@ -373,8 +423,7 @@ int api_container_logs(struct call *c, struct err *e)
 		r = container_get_any(c->engine, c->params[0], &one, e);
 	if (r < 0)
 		return r;
-	if (strcmp(spec_str(yyjson_obj_get(container_host_config(one), "LogConfig"), "Type"),
-		    "none") == 0) {
+	if (!container_keeps_log(one)) {
 		container_put(one);
 		return err_set(e, ENOTSUP, "configured logging driver does not support reading");
 	}

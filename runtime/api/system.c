@@ -5,6 +5,7 @@
 #include "lib/base/io.h"
 #include "lib/base/time.h"
 #include "runtime/engine/engine.h"
+#include "runtime/engine/log_options.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,7 +119,6 @@ static void add_plugins(yyjson_mut_doc *doc, yyjson_mut_val *top)
 {
 	static const char *const volumes[] = {"local", NULL};
 	static const char *const networks[] = {"host", "null", NULL};
-	static const char *const logs[] = {"json-file", "none", NULL};
 	yyjson_mut_val *plugins = yyjson_mut_obj(doc);
 	yyjson_mut_val *runtimes = yyjson_mut_obj(doc);
 	yyjson_mut_val *runtime = yyjson_mut_obj(doc);
@@ -126,7 +126,7 @@ static void add_plugins(yyjson_mut_doc *doc, yyjson_mut_val *top)
 	yyjson_mut_obj_add_val(doc, plugins, "Volume", words(doc, volumes));
 	yyjson_mut_obj_add_val(doc, plugins, "Network", words(doc, networks));
 	yyjson_mut_obj_add_null(doc, plugins, "Authorization");
-	yyjson_mut_obj_add_val(doc, plugins, "Log", words(doc, logs));
+	yyjson_mut_obj_add_val(doc, plugins, "Log", words(doc, log_driver_names));
 	yyjson_mut_obj_add_val(doc, top, "Plugins", plugins);
 	yyjson_mut_obj_add_str(doc, runtime, "path", "sampan-oci");
 	yyjson_mut_obj_add_val(doc, runtimes, "sampan-oci", runtime);

@@ -4,6 +4,7 @@
 #include "lib/util/rmtree.h"
 #include "runtime/engine/container.h"
 #include "runtime/engine/health.h"
+#include "runtime/engine/log_options.h"
 #include "runtime/engine/mountpoints.h"
 #include "runtime/engine/resources.h"
 
@@ -217,12 +218,9 @@ static void fill_host(yyjson_mut_doc *doc, yyjson_mut_val *host)
 /* What is refused by name: a container that silently lacks what was asked for is worse. */
 static int check_host(yyjson_mut_val *host, struct err *e)
 {
-	static const char *const log_types[] = {"json-file", "none"};
 	static const char *const not_served[] = {"Links", "PortBindings", "StorageOpt"};
 	const char *network = str_of(host, "NetworkMode");
-	const char *log = str_of(yyjson_mut_obj_get(host, "LogConfig"), "Type");
 	const char *policy = str_of(yyjson_mut_obj_get(host, "RestartPolicy"), "Name");
-	bool known = false;
 	int r;
 
 	if (strcmp(network, "none") != 0 && strcmp(network, "host") != 0 &&
@@ -231,11 +229,6 @@ static int check_host(yyjson_mut_val *host, struct err *e)
 			"HostConfig.NetworkMode: network \"%s\" is not served yet: use none, "
 			"host or container:NAME",
 			network);
-	for (size_t i = 0; i < sizeof(log_types) / sizeof(log_types[0]); i++)
-		known |= strcmp(log, log_types[i]) == 0;
-	if (!known)
-		return err_set(
-			e, ENOTSUP, "HostConfig.LogConfig.Type: logger \"%s\" is not served", log);
 	r = restart_policy_check(policy,
 		yyjson_mut_get_sint(yyjson_mut_obj_get(
 			yyjson_mut_obj_get(host, "RestartPolicy"), "MaximumRetryCount")),
@@ -289,6 +282,7 @@ static yyjson_doc *make_record(const struct image_record *image, const char *id,
 	yyjson_mut_val *config = yyjson_val_mut_copy(doc, config_in);
 	yyjson_mut_val *host = yyjson_val_mut_copy(doc, host_in);
 	yyjson_doc *record = NULL;
+	struct log_options log;
 	char controllers[256];
 	char hostname[13];
 	int r;
@@ -318,6 +312,13 @@ static yyjson_doc *make_record(const struct image_record *image, const char *id,
 			err_set(e, ENOMEM, "out of memory");
 	}
 	yyjson_mut_doc_free(doc);
+	if (record && log_options_read(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(record),
+							      "HostConfig"),
+					       "LogConfig"),
+			      &log, e) < 0) {
+		yyjson_doc_free(record);
+		record = NULL;
+	}
 	return record;
 }
 

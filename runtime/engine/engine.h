@@ -213,4 +213,13 @@ int container_recover(struct engine *en, struct err *e);
 void container_path(const struct engine *en, const struct container *c, const char *name, char *buf,
 	size_t size);
 
+/* Whether its output can be read again; whether that is Docker's json-file, which has a LogPath. */
+bool container_keeps_log(const struct container *c);
+bool container_has_json_file(const struct container *c);
+
+/* A file of its log: 0 is the one that is written to, higher ones are older. Both drivers' records
+ * are those of a json-file. */
+void container_log_path(const struct engine *en, const struct container *c, unsigned generation,
+	char *buf, size_t size);
+
 #endif

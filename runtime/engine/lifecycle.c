@@ -50,28 +50,6 @@ void container_set_state(struct engine *en, struct container *c, const struct co
 	pthread_mutex_unlock(&en->lock);
 }
 
-int container_open_log(struct engine *en, struct container *c, struct stdio *io, struct err *e)
-{
-	yyjson_val *log = yyjson_obj_get(container_host_config(c), "LogConfig");
-	yyjson_val *options = yyjson_obj_get(log, "Config");
-	char name[CONTAINER_ID_BYTES + 16];
-	char path[4096];
-	uint64_t max = 0;
-	int64_t files = strtoll(spec_str(options, "max-file"), NULL, 10);
-	char *unit;
-
-	if (strcmp(spec_str(log, "Type"), "none") == 0)
-		return 0;
-	max = strtoull(spec_str(options, "max-size"), &unit, 10);
-	max <<= *unit == 'k' || *unit == 'K'   ? 10
-		: *unit == 'm' || *unit == 'M' ? 20
-		: *unit == 'g' || *unit == 'G' ? 30
-					       : 0;
-	(void)snprintf(name, sizeof(name), "%s-json.log", c->id);
-	container_path(en, c, name, path, sizeof(path));
-	return logfile_open(&io->log, path, max, files > 0 ? (unsigned)files : 1, e);
-}
-
 static int read_pid(struct engine *en, struct container *c, struct err *e)
 {
 	char path[4096];

@@ -11,6 +11,12 @@
 /* bytes of a line in one log record; a longer one is split, as Docker does */
 #define LOG_LINE_BYTES_MAX 16384
 
+/* files of one log, and attributes (labels, variables) that each of its records carries; bytes of
+ * such a name that a regular expression is asked about */
+#define LOG_FILES_MAX 1000
+#define LOG_ATTRS_MAX 64
+#define LOG_ATTR_NAME_BYTES_MAX 1023
+
 /* milliseconds that the output of a container that ended may still be on its way, when something
  * else holds its pipes */
 #define OUTPUT_LEFT_MS 2000

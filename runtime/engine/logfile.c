@@ -86,20 +86,22 @@ int json_escape(struct buf *b, const char *bytes, size_t len)
 	return r < 0 ? r : buf_add(b, s + start, len - start);
 }
 
-static int add_record(
-	struct buf *out, enum log_stream stream, const char *text, size_t len, const char *time)
+static int add_record(const struct logfile *l, struct buf *out, enum log_stream stream,
+	const char *text, size_t len, const char *time)
 {
 	int r = buf_add_str(out, "{\"log\":\"");
 
 	if (r == 0)
 		r = json_escape(out, text, len);
-	return r < 0 ? r
-		     : buf_printf(out, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n",
-			       stream_names[stream], time);
+	if (r == 0)
+		r = buf_printf(out, "\",\"stream\":\"%s\"", stream_names[stream]);
+	if (r == 0 && l->attrs)
+		r = buf_printf(out, ",\"attrs\":%s", l->attrs);
+	return r < 0 ? r : buf_printf(out, ",\"time\":\"%s\"}\n", time);
 }
 
-int logfile_open(
-	struct logfile *l, const char *path, uint64_t size_max, unsigned files, struct err *e)
+int logfile_open(struct logfile *l, const char *path, uint64_t size_max, unsigned files,
+	const char *attrs, struct err *e)
 {
 	struct stat st;
 
@@ -109,16 +111,20 @@ int logfile_open(
 		return err_set(e, errno, "open the log %s: %s", path, strerror(errno));
 	l->size = (uint64_t)st.st_size;
 	l->path = strdup(path);
-	return l->path ? 0 : err_set(e, ENOMEM, "out of memory");
+	l->attrs = attrs && attrs[0] ? strdup(attrs) : NULL;
+	return l->path && (l->attrs || !attrs || !attrs[0]) ? 0
+							    : err_set(e, ENOMEM, "out of memory");
 }
 
 void logfile_close(struct logfile *l)
 {
 	fd_close(&l->fd);
 	free(l->path);
+	free(l->attrs);
 	for (int i = 0; i < LOG_STREAMS; i++)
 		buf_free(&l->partial[i]);
 	l->path = NULL;
+	l->attrs = NULL;
 }
 
 /* log → log.1 → log.2 …; the last one goes. */
@@ -146,21 +152,51 @@ static int rotate(struct logfile *l)
 	return 0;
 }
 
-static int write_out(struct logfile *l, const struct buf *out)
+static int write_records(struct logfile *l, const char *records, size_t len)
 {
-	int r = 0;
+	int r = io_write_all(l->fd, records, len);
 
-	if (out->len == 0)
-		return 0;
-	if (l->size_max && l->size && l->size + out->len > l->size_max)
-		r = rotate(l);
-	if (r == 0)
-		r = io_write_all(l->fd, out->v, out->len);
 	/* A full disk may have taken a part of a line: readers must not see it. */
 	if (r < 0 && ftruncate(l->fd, (off_t)l->size) < 0)
 		return r;
 	if (r == 0)
-		l->size += out->len;
+		l->size += len;
+	return r;
+}
+
+/* Bytes of the whole records at the start of @records that fit into @room; at least one's. */
+static size_t records_that_fit(const char *records, size_t len, uint64_t room)
+{
+	const char *end;
+
+	if (room >= len)
+		return len;
+	end = memrchr(records, '\n', (size_t)room);
+	if (!end)
+		end = memchr(records, '\n', len);
+	return end ? (size_t)(end - records) + 1 : len;
+}
+
+static int write_out(struct logfile *l, const struct buf *out)
+{
+	size_t done = 0;
+	int r = 0;
+
+	while (done < out->len && r == 0) {
+		const char *records = out->v + done;
+		size_t len = out->len - done;
+
+		if (l->size_max) {
+			len = records_that_fit(
+				records, len, l->size_max > l->size ? l->size_max - l->size : 0);
+			if (l->size && l->size + len > l->size_max) {
+				r = rotate(l);
+				continue;
+			}
+		}
+		r = write_records(l, records, len);
+		done += len;
+	}
 	return r;
 }
 
@@ -182,11 +218,11 @@ static int split_lines(struct logfile *l, struct buf *out, enum log_stream strea
 			whole = false;
 		}
 		if (whole && partial->len == 0) {
-			r = add_record(out, stream, bytes, part, time);
+			r = add_record(l, out, stream, bytes, part, time);
 		} else {
 			r = buf_add(partial, bytes, part);
 			if (r == 0 && (whole || partial->len == LOG_LINE_BYTES_MAX)) {
-				r = add_record(out, stream, partial->v, partial->len, time);
+				r = add_record(l, out, stream, partial->v, partial->len, time);
 				buf_consume(partial, partial->len);
 			}
 		}
@@ -219,7 +255,7 @@ int logfile_flush(struct logfile *l, enum log_stream stream)
 	if (l->fd < 0 || partial->len == 0)
 		return 0;
 	time_print(realtime_ns(), time, sizeof(time));
-	r = add_record(&out, stream, partial->v, partial->len, time);
+	r = add_record(l, &out, stream, partial->v, partial->len, time);
 	buf_consume(partial, partial->len);
 	return r < 0 ? r : write_out(l, &out);
 }

@@ -15,6 +15,7 @@ enum log_stream { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };
 struct logfile {
 	int fd; /* -1: nothing is kept */
 	char *path;
+	char *attrs;			 /* JSON object in each record; NULL: none */
 	uint64_t size;			 /* bytes */
 	uint64_t size_max;		 /* bytes, then it is rotated; 0: never */
 	unsigned files;			 /* that are kept, this one included */
@@ -24,9 +25,10 @@ struct logfile {
 /*
  * Open or make the log.
  * @path: absolute, copied
+ * @attrs: copied; NULL or "": none
  */
-int logfile_open(
-	struct logfile *l, const char *path, uint64_t size_max, unsigned files, struct err *e);
+int logfile_open(struct logfile *l, const char *path, uint64_t size_max, unsigned files,
+	const char *attrs, struct err *e);
 void logfile_close(struct logfile *l);
 
 /*
