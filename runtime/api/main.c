@@ -5,6 +5,7 @@
 #include "runtime/api/http.h"
 #include "runtime/api/declared.h"
 #include "runtime/api/server.h"
+#include "runtime/api/tls.h"
 #include "runtime/engine/engine.h"
 #include "runtime/image/unpacker.h"
 
@@ -33,6 +34,10 @@ static const char help[] =
 	"                  whose certificate is not checked, or that has none; may be repeated;\n"
 	"                  so is loopback, unless it has certificates below DIR\n"
 	"  --registry-timeout SECONDS   give a silent registry up (default 30)\n"
+	"  --tls DIR       with ca.pem, cert.pem and key.pem: serve clients that have a "
+	"certificate of\n"
+	"                  that authority over TCP too (default tls below --root, if it is there)\n"
+	"  --tls-port PORT (default 2376)\n"
 	"  --help          this text\n"
 	"\n"
 	"init starts it. A line to the descriptor in $NOTIFY_FD says that it is ready.\n";
@@ -47,6 +52,9 @@ struct options {
 	const char *mirrors[REGISTRIES_MAX];
 	const char *insecure[REGISTRIES_MAX];
 	char certs[4096];
+	const char *tls_dir;
+	unsigned tls_port;
+	char tls[4096];
 };
 
 /* One more of a list. Returns 0 or -EINVAL. */
@@ -92,6 +100,18 @@ static int parse_registry(struct options *o, int c, const char *word)
 	}
 }
 
+static int parse_port(struct options *o, const char *word)
+{
+	uint64_t port;
+
+	if (num_parse_u64(word, strlen(word), 65535, &port) < 0 || port == 0) {
+		log_error("--tls-port: \"%s\" is no number from 1 to 65535", word);
+		return -EINVAL;
+	}
+	o->tls_port = (unsigned)port;
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option words[] = {
@@ -105,42 +125,46 @@ static int parse(int argc, char **argv, struct options *o)
 		{"registry-mirror", required_argument, NULL, 'm'},
 		{"insecure-registry", required_argument, NULL, 'n'},
 		{"registry-timeout", required_argument, NULL, 't'},
+		{"tls", required_argument, NULL, 'l'},
+		{"tls-port", required_argument, NULL, 'p'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
+	};
+	const struct {
+		char letter;
+		const char **value;
+	} texts[] = {
+		{'s', &o->socket},
+		{'r', &o->paths.root},
+		{'u', &o->paths.run},
+		{'o', &o->paths.oci},
+		{'i', &o->paths.init},
+		{'d', &o->paths.docker_init},
+		{'l', &o->tls_dir},
 	};
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", words, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			o->socket = optarg;
-			break;
-		case 'r':
-			o->paths.root = optarg;
-			break;
-		case 'u':
-			o->paths.run = optarg;
-			break;
-		case 'o':
-			o->paths.oci = optarg;
-			break;
-		case 'i':
-			o->paths.init = optarg;
-			break;
-		case 'd':
-			o->paths.docker_init = optarg;
-			break;
-		case 'h':
+		size_t i = 0;
+
+		while (i < sizeof(texts) / sizeof(texts[0]) && c != texts[i].letter)
+			i++;
+		if (i < sizeof(texts) / sizeof(texts[0])) {
+			*texts[i].value = optarg;
+		} else if (c == 'h') {
 			(void)fputs(help, stdout);
 			exit(0);
-		default:
-			if (parse_registry(o, c, optarg) < 0)
-				return -EINVAL;
+		} else if ((c == 'p' ? parse_port(o, optarg) : parse_registry(o, c, optarg)) < 0) {
+			return -EINVAL;
 		}
 	}
 	if (!o->registries.certs_dir) {
 		(void)snprintf(o->certs, sizeof(o->certs), "%s/certs.d", o->paths.root);
 		o->registries.certs_dir = o->certs;
+	}
+	if (!o->tls_dir) {
+		(void)snprintf(o->tls, sizeof(o->tls), "%s/tls", o->paths.root);
+		o->tls_dir = o->tls;
 	}
 	o->registries.mirrors = o->mirrors;
 	o->registries.insecure = o->insecure;
@@ -187,8 +211,28 @@ static bool goes_down(int stop)
 	return read(stop, &si, sizeof(si)) == sizeof(si) && si.ssi_signo == SIGPWR;
 }
 
+/* Add the TLS listener, if there is one. Keys that are no good must not keep the engine down. */
+static size_t listen_tls(const struct options *o, struct server_listener *ret)
+{
+	struct err e = {0};
+
+	if (tls_open(o->tls_dir, &ret->tls, &e) == 0) {
+		if (!ret->tls)
+			return 0;
+		ret->fd = tls_listen(o->tls_port, &e);
+		if (ret->fd >= 0) {
+			log_info("ready on TCP port %u, by TLS", o->tls_port);
+			return 1;
+		}
+	}
+	log_error("not served over TCP: %s", e.msg);
+	return 0;
+}
+
 static int run(const struct options *o, struct err *e)
 {
+	struct server_listener listeners[SERVER_LISTENERS_MAX] = {0};
+	size_t n = 1;
 	static struct engine engine;
 	sigset_t ends;
 	pthread_t thread;
@@ -219,9 +263,11 @@ static int run(const struct options *o, struct err *e)
 	listener = server_listen_unix(o->socket, 0660, e);
 	if (listener < 0)
 		return listener;
+	listeners[0].fd = listener;
+	n += listen_tls(o, &listeners[1]);
 	tell_ready();
 	log_info("ready on %s", o->socket);
-	r = server_run(&engine, listener, stop, e);
+	r = server_run(&engine, listeners, n, stop, e);
 	if (r == 0 && goes_down(stop))
 		engine_stop_all(&engine);
 	return r;
@@ -234,6 +280,7 @@ int main(int argc, char **argv)
 		.paths = {"/var/lib/sampan", "/run/sampan", "/usr/bin/sampan-oci", "/run/init.sock",
 			"/usr/bin/docker-init"},
 		.registries = {.stall_s = 30},
+		.tls_port = 2376,
 	};
 	struct err e = {0};
 

@@ -4,6 +4,7 @@
 #include "lib/base/log.h"
 #include "lib/base/sock.h"
 #include "runtime/api/routes.h"
+#include "runtime/api/tls.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -79,33 +80,48 @@ static void start_connection(struct engine *engine, pthread_attr_t *attr, int fd
 	atomic_fetch_sub(&connections, 1);
 }
 
-int server_run(struct engine *engine, int listener, int stop_fd, struct err *e)
+static void accept_one(struct engine *engine, pthread_attr_t *attr,
+	const struct server_listener *from, int stop_fd)
 {
-	struct pollfd fds[2] = {
-		{.fd = listener, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+	struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+	int fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r == 0 && from->tls) {
+		fd = tls_accept(from->tls, fd);
+		r = fd < 0 ? fd : 0;
+	}
+	if (r == 0) {
+		start_connection(engine, attr, fd);
+	} else if (r != -EAGAIN && r != -EINTR && r != -ECONNABORTED) {
+		log_error("accept: %s", strerror(-r));
+		/* Out of descriptors: wait for one to come free, not in a busy loop. */
+		(void)poll(&stop, 1, 100);
+	}
+}
+
+int server_run(struct engine *engine, const struct server_listener *listeners, size_t n,
+	int stop_fd, struct err *e)
+{
+	struct pollfd fds[SERVER_LISTENERS_MAX + 1] = {{.fd = stop_fd, .events = POLLIN}};
 	pthread_attr_t attr;
 
+	for (size_t i = 0; i < n; i++)
+		fds[1 + i] = (struct pollfd){.fd = listeners[i].fd, .events = POLLIN};
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, API_STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	for (;;) {
-		int fd;
-
-		if (poll(fds, 2, -1) < 0) {
+		if (poll(fds, 1 + n, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return err_set(e, errno, "wait for connections: %s", strerror(errno));
 		}
-		if (fds[1].revents)
+		if (fds[0].revents)
 			break;
-		fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-		if (fd >= 0) {
-			start_connection(engine, &attr, fd);
-		} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
-			log_error("accept: %s", strerror(errno));
-			/* Out of descriptors: wait for one to come free, not in a busy loop. */
-			(void)poll(&fds[1], 1, 100);
-		}
+		for (size_t i = 0; i < n; i++)
+			if (fds[1 + i].revents)
+				accept_one(engine, &attr, &listeners[i], stop_fd);
 	}
 	pthread_attr_destroy(&attr);
 	return 0;

@@ -4,7 +4,15 @@
 
 #include "lib/base/err.h"
 
+#include <stddef.h>
+
 struct engine;
+struct tls_server;
+
+struct server_listener {
+	int fd;
+	struct tls_server *tls; /* NULL: what comes is served as it is */
+};
 
 /*
  * Make the unix socket.
@@ -13,7 +21,12 @@ struct engine;
  */
 int server_listen_unix(const char *path, unsigned mode, struct err *e);
 
-/* Accept connections and serve each in a thread of its own, until @stop_fd is readable. */
-int server_run(struct engine *engine, int listener, int stop_fd, struct err *e);
+/* listeners at a time: the unix socket, TLS */
+#define SERVER_LISTENERS_MAX 2
+
+/* Accept connections of @n listeners and serve each in a thread of its own, until @stop_fd is
+ * readable. */
+int server_run(struct engine *engine, const struct server_listener *listeners, size_t n,
+	int stop_fd, struct err *e);
 
 #endif
