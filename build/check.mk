@@ -33,7 +33,7 @@ $(foreach t,$(basename $(call in_folders,*_fuzz.c)),$(foreach v,asan fuzz,\
 
 # init and sampan for init's tests, which run them as a child subreaper
 $(eval $(call program,check/asan,$(CHECK)/asan/bin/init,init,$(CLANG) $(ASAN_FLAGS)))
-$(eval $(call program,check/asan,$(CHECK)/asan/bin/sampan,runtime/cli,$(CLANG) $(ASAN_FLAGS)))
+$(eval $(call program,check/asan,$(CHECK)/asan/bin/sampan,runtime/cli,$(CLANG) $(ASAN_FLAGS),$(call ldlibs_of,runtime/cli)))
 $(CHECK)/python/init.ok: $(CHECK)/asan/bin/init $(CHECK)/asan/bin/sampan
 
 # the engine for its own tests, with that init and the runtime that was built

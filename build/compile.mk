@@ -30,7 +30,8 @@ in_folders = $(sort $(foreach f,$(FOLDERS),$(wildcard $f/$1)))
 
 # Third-party libraries by folder; yyjson is an object of ours, because Debian 12 has no package of it.
 uses_yyjson = $(filter lib/util runtime/%,$1)
-ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/api,$1),-lhttp_parser -lmbedtls -lmbedx509) \
+ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/api runtime/cli,$1),-lhttp_parser) \
+	$(if $(filter runtime/api,$1),-lmbedtls -lmbedx509) \
 	$(if $(filter runtime/image,$1 $(libs_of)),-larchive -lmbedcrypto) \
 	$(if $(filter runtime/registry,$1 $(libs_of)),-lcurl) \
 	$(if $(filter runtime/store,$1 $(libs_of)),-lsqlite3 -lpthread)

@@ -19,7 +19,8 @@ TARGET_CCACHE := $(if $(CCACHE),CCACHE_COMPILERCHECK=string:$$(cat $(OUT)/keys/m
 $(eval $(call variant,$(ARCH)/obj,$(TARGET_CCACHE) $(TARGET_CC) $(TARGET_FLAGS),$(OUT)/pkg/musl/bin/$(MUSL)-ar,$(TARGET_KEYS)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
-$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK)))
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK),\
+	$(call ldlibs_of,runtime/cli)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
 # A few kB: one page holds what other programs spread over four.
 comma := ,

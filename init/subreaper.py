@@ -187,7 +187,7 @@ class Init:
             select.select([], [], [], 0.01)
 
     def sampan(self, *words, **more):
-        env = dict(os.environ, SAMPAN_RUN_DIR=str(self.run))
+        env = dict(os.environ, SAMPAN_RUN_DIR=str(self.run), SAMPAN_ENGINE_SOCKET=str(self.run / "no-engine"))
         return subprocess.run([SAMPAN, *words], env=env, capture_output=True, text=True,
                               timeout=TIMEOUT, **more)
 

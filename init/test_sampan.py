@@ -24,14 +24,16 @@ def test_sampan_status_is_a_table(start):
     (["--help"], 0, ""),
     (["status", "--help"], 0, ""),
     ([], 2, "Usage: sampan"),
-    (["dance"], 2, 'no command "dance"'),
-    (["start"], 2, "which service?"),
-    (["stop", "nobody"], 1, "sampan: nobody: no such service"),
-    (["logs"], 2, "logs of which service?"),
-    (["logs", "-x", "one"], 2, "logs has one option, -f"),
+    (["dance"], 2, "sampan: unknown command: sampan dance"),
+    (["start"], 1, "'sampan start' requires at least 1 argument"),
+    (["stop", "nobody"], 1, "sampan: nobody: no such service, and the engine does not answer"),
+    (["logs"], 1, "'sampan logs' requires 1 argument"),
+    (["logs", "-x", "one"], 125, "unknown shorthand flag: 'x' in -x"),
+    (["logs", "-t", "one"], 2, "logs of a service has one option, -f"),
+    (["stop", "-t", "1", "one"], 2, "-s and -t are for containers"),
     (["logs", "nobody"], 1, "nobody: no such service"),
     (["status", "one", "nobody"], 1, "nobody: no such service"),
-    (["poweroff", "now"], 2, "no arguments are expected"),
+    (["poweroff", "now"], 1, "'sampan poweroff' accepts no arguments"),
 ])
 def test_sampans_exit_statuses_and_errors(start, words, status, says):
     init = start({"one": SLEEPER})

@@ -1,46 +1,9 @@
 """Tests of the engine on this machine: init as a subreaper starts sampand, the API is driven over its socket."""
 
-import os
 import sys
 from pathlib import Path
-
-import pytest
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "image")]
 
-import harness  # noqa: E402  (needs the path above)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _able():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: containers are made for real")
-    if not harness.OCI.exists():
-        pytest.skip(f"needs {harness.OCI}: build first")
-
-
-@pytest.fixture(scope="module")
-def shared():
-    """An engine for all tests of a module, with the image bb:1 in it."""
-    engine = harness.Engine()
-    engine.load_image()
-    yield engine
-    engine.close()
-
-
-@pytest.fixture
-def engine(shared):
-    """The same, without containers."""
-    yield shared
-    for one in shared.get("/containers/json?all=1"):
-        shared.request("DELETE", f"/containers/{one['Id']}?force=1")
-
-
-@pytest.fixture
-def own_engine():
-    """An engine for one test, which may kill it."""
-    engine = harness.Engine()
-    engine.load_image()
-    yield engine
-    engine.close()
+from fixtures import _able, engine, own_engine, shared  # noqa: E402, F401  (needs the path above)

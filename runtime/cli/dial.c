@@ -1,4 +1,6 @@
-#include "runtime/cli/dial.h"
+/* What a docker client on another machine runs here over ssh: `docker system dial-stdio` connects
+ * standard input and output with the engine's socket. */
+#include "runtime/cli/command.h"
 
 #include "lib/base/fd.h"
 #include "lib/base/io.h"
@@ -8,19 +10,11 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 /* bytes moved at once */
 #define DIAL_BYTES 65536
-
-static int connect_engine(void)
-{
-	const char *path = getenv("SAMPAN_ENGINE_SOCKET");
-
-	return sock_connect_unix(path ? path : "/run/docker.sock", SOCK_STREAM);
-}
 
 /* Move what there is. Returns 1, 0 at the end, or -errno. */
 static int move(int from, int to)
@@ -60,22 +54,31 @@ static int pass_on(int engine)
 	}
 }
 
-int dial_system(int argc, char **argv)
+static int system_run(void *options, int argc, char **argv)
 {
+	struct err e = {0};
+	const char *path = http_socket(&e);
 	AUTO_CLOSE int engine = -1;
 	int r;
 
-	if (argc != 2 || strcmp(argv[1], "dial-stdio") != 0) {
-		fputs("usage: sampan system dial-stdio\n", stderr);
-		return 2;
+	(void)options, (void)argc;
+	if (strcmp(argv[1], "dial-stdio") != 0) {
+		fprintf(stderr, "%s system has dial-stdio, not %s\n", command_program, argv[1]);
+		return EXIT_USAGE;
 	}
-	engine = connect_engine();
+	if (!path)
+		return command_fail(&e);
+	engine = sock_connect_unix(path, SOCK_STREAM);
 	if (engine < 0) {
-		fprintf(stderr, "sampan: the engine does not answer: %s\n", strerror(-engine));
-		return 1;
+		fprintf(stderr, "%s: the engine does not answer: %s\n", command_program,
+			strerror(-engine));
+		return EXIT_FAILED;
 	}
 	r = pass_on(engine);
 	if (r < 0)
-		fprintf(stderr, "sampan: the connection broke: %s\n", strerror(-r));
+		fprintf(stderr, "%s: the connection broke: %s\n", command_program, strerror(-r));
 	return r < 0;
 }
+
+const struct command cmd_system = {"system", "dial-stdio",
+	"connect a docker client, over ssh, with the engine", {0}, 0, 1, 1, system_run, NULL};

@@ -4,6 +4,7 @@
 #include "lib/base/io.h"
 #include "lib/base/time.h"
 #include "runtime/cli/client.h"
+#include "runtime/cli/command.h"
 #include "runtime/cli/format.h"
 
 #include <signal.h>
@@ -11,18 +12,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_OK = 0 };
 
 static int fail(const struct err *e)
 {
 	fprintf(stderr, "sampan: %s\n", e->msg);
 	return EXIT_FAILED;
-}
-
-static int wrong(const char *what)
-{
-	fprintf(stderr, "sampan: %s\nTry: sampan --help\n", what);
-	return EXIT_USAGE;
 }
 
 static void put_row(const char *name, const char *state, const char *pid, const char *since,
@@ -83,12 +78,13 @@ static int list(int fd, uint32_t request, struct err *e)
 	}
 }
 
-int services_status(int argc, char **argv)
+static int status_run(void *options, int argc, char **argv)
 {
 	struct err e = {0};
 	AUTO_CLOSE int fd = client_connect(&e);
 	int r = fd;
 
+	(void)options;
 	if (r < 0)
 		return fail(&e);
 	put_row("NAME", "STATE", "PID", "SINCE", "RESTARTS", "WHAT");
@@ -116,8 +112,6 @@ static int for_each(int argc, char **argv, uint32_t request)
 	AUTO_CLOSE int fd = -1;
 	int status = EXIT_OK;
 
-	if (argc < 2)
-		return wrong("which service?");
 	fd = client_connect(&e);
 	if (fd < 0)
 		return fail(&e);
@@ -188,40 +182,40 @@ static int print_log(int fd, const char *name, bool follow, struct err *e)
 	}
 }
 
-int services_logs(int argc, char **argv)
+int services_logs(const char *name, bool follow)
 {
 	struct err e = {0};
-	AUTO_CLOSE int fd = -1;
-	const char *name = NULL;
-	bool follow = false;
+	AUTO_CLOSE int fd = client_connect(&e);
 
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-f") == 0 || strcmp(argv[i], "--follow") == 0)
-			follow = true;
-		else if (argv[i][0] == '-')
-			return wrong("logs has one option, -f");
-		else if (name)
-			return wrong("logs of one service at a time");
-		else
-			name = argv[i];
-	}
-	if (!name)
-		return wrong("logs of which service?");
-	fd = client_connect(&e);
 	if (fd < 0 || print_log(fd, name, follow, &e) < 0)
 		return fail(&e);
 	return EXIT_OK;
 }
 
-static int shut_down(int argc, enum init_shutdown_how how)
+int services_know(const char *name)
+{
+	struct err e = {0};
+	AUTO_CLOSE int fd = client_connect(&e);
+	struct init_index msg;
+	union init_answer answer;
+	int r = fd;
+
+	/* init's own log has its name */
+	if (fd >= 0 && strcmp(name, "init") == 0)
+		return 1;
+	init_msg_begin(&msg, INIT_STATUS, name);
+	if (fd >= 0)
+		r = client_ask(fd, &msg, &answer, &e);
+	return r < 0 ? -e.code : 1;
+}
+
+static int shut_down(enum init_shutdown_how how)
 {
 	struct err e = {0};
 	AUTO_CLOSE int fd = -1;
 	struct init_shutdown msg;
 	union init_answer answer;
 
-	if (argc > 1)
-		return wrong("no arguments are expected");
 	fd = client_connect(&e);
 	if (fd < 0)
 		return fail(&e);
@@ -230,14 +224,21 @@ static int shut_down(int argc, enum init_shutdown_how how)
 	return client_ask(fd, &msg, &answer, &e) < 0 ? fail(&e) : EXIT_OK;
 }
 
-int services_reboot(int argc, char **argv)
+static int reboot_run(void *options, int argc, char **argv)
 {
-	(void)argv;
-	return shut_down(argc, INIT_REBOOT);
+	(void)options, (void)argc, (void)argv;
+	return shut_down(INIT_REBOOT);
 }
 
-int services_poweroff(int argc, char **argv)
+static int poweroff_run(void *options, int argc, char **argv)
 {
-	(void)argv;
-	return shut_down(argc, INIT_POWEROFF);
+	(void)options, (void)argc, (void)argv;
+	return shut_down(INIT_POWEROFF);
 }
+
+const struct command cmd_status = {"status", "[NAME]...", "show services and adopted containers",
+	{0}, 0, 0, -1, status_run, NULL};
+const struct command cmd_reboot = {
+	"reboot", "", "stop everything and restart the machine", {0}, 0, 0, 0, reboot_run, NULL};
+const struct command cmd_poweroff = {"poweroff", "", "stop everything and switch the machine off",
+	{0}, 0, 0, 0, poweroff_run, NULL};

@@ -1,14 +1,20 @@
-/* The subcommands that talk to init. Each takes its own arguments (argv[0] is its name) and returns
- * an exit status: 0, 1 for a failure that was told, 2 for wrong arguments. */
+/* What init is asked: for the services that it supervises. */
 #ifndef SAMPAN_CLI_SERVICES_H
 #define SAMPAN_CLI_SERVICES_H
 
-int services_status(int argc, char **argv);
+#include <stdbool.h>
+
+/* Each takes names behind argv[0] and returns an exit status: 0, or 1 for a failure that was told.
+ */
 int services_start(int argc, char **argv);
 int services_stop(int argc, char **argv);
 int services_restart(int argc, char **argv);
-int services_logs(int argc, char **argv);
-int services_reboot(int argc, char **argv);
-int services_poweroff(int argc, char **argv);
+
+/* Print what @name has printed; @follow: and what it goes on to. Returns an exit status. */
+int services_logs(const char *name, bool follow);
+
+/* Does init supervise @name? Returns 1; -ENOENT when it does not; -errno when it cannot be asked.
+ */
+int services_know(const char *name);
 
 #endif
