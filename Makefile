@@ -29,7 +29,7 @@ include build/compile.mk
 include build/programs.mk
 include build/check.mk
 
-.PHONY: all run image test bench bench-oci check fetch lock clean help host-packages clients weaken check-failures
+.PHONY: all run image test bench bench-engine bench-oci check fetch lock clean help host-packages clients weaken check-failures
 PACKAGES_all := build
 PACKAGES_run := build run
 PACKAGES_image := build image
@@ -38,6 +38,7 @@ PACKAGES_test := build check image test
 PACKAGES_weaken := build check
 PACKAGES_bench := build image bench
 PACKAGES_bench-oci := build bench
+PACKAGES_bench-engine := build check
 # $(call install,TARGET): the Debian packages that the target needs
 install = $(Q)build/host-packages.sh $(PACKAGES_$1)
 
@@ -68,6 +69,11 @@ bench: ## print sizes, boot times beside a floor, and memory
 	$(call install,bench)
 	$(Q)build/steps.py image
 	$(Q)qemu-tests/bench.py $(BENCH_FLAGS)
+
+bench-engine: ## print what a pull costs beside parallel curl, gunzip and tar, on this machine, as root
+	$(call install,bench-engine)
+	$(Q)build/steps.py programs
+	$(Q)runtime/api/bench_pull.py --json out/bench-engine.json $(BENCH_FLAGS)
 
 bench-oci: ## print what sampan-oci costs beside a floor, crun and runc, in a machine with a Debian userland
 	$(call install,bench-oci)

@@ -1,16 +1,20 @@
 #!/usr/bin/python3
 """Measures the pull of an image of six layers from loopback beside a floor: parallel curl | gunzip | tar.
 
-Usage: bench_pull.py [--megabytes N] [--rounds N] [--json FILE]   (root; SAMPAN_ENGINE names another sampand)
+Usage: bench_pull.py [--megabytes N] [--rounds N] [--json FILE]   (root)
 
-The layers are this machine's own files. Rounds are interleaved, the median is printed; what each leaves is synced and
-removed outside the time. The engine's figure includes its fsyncs, the floor has none.
+Measured are the programs that were built for this machine; SAMPAN_ENGINE names another sampand.
+
+The layers are this machine's own files. Rounds are interleaved, medians are printed; what each leaves is synced and
+removed outside the time. The engine's figures include its fsyncs and the keeping of the packed layers, the floor has
+neither. CPU is that of the engine with its unpackers, or of curl, gunzip and tar; the registry's is in neither.
 """
 
 import argparse
 import io
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -21,6 +25,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+BUILT = HERE.parents[1] / "out" / {"x86_64": "x86_64", "aarch64": "arm64"}[os.uname().machine] / "bin"
+for name, program in ("ENGINE", "sampand"), ("INIT", "init"), ("CLI", "sampan"):
+    os.environ.setdefault(f"SAMPAN_{name}", str(BUILT / program))
 sys.path[:0] = [str(HERE), str(HERE.parent / "image")]
 
 from harness import Engine  # noqa: E402  (needs the path above)
@@ -51,24 +58,36 @@ def layers_of(megabytes):
     raise SystemExit(f"bench_pull: /usr has less than {megabytes} MB ({left >> 20} MB short)")
 
 
+def cpu_of(pid):
+    """Seconds of processor of a process and of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(field) for field in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_children():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def time_floor(registry, one, scratch):
     urls = [f"{registry}/v2/app/blobs/{layer['digest']}" for layer in one.manifest_json["layers"]]
     lines = []
     for i, url in enumerate(urls):
         (scratch / str(i)).mkdir(parents=True)
         lines.append(f"curl -s {url} | gunzip | tar -x -C {scratch}/{i}")
-    start = time.monotonic()
+    start, cpu = time.monotonic(), cpu_of_children()
     subprocess.run(["xargs", "-P", "3", "-d", "\n", "-n", "1", "sh", "-c"], input="\n".join(lines).encode(), check=True)
-    took = time.monotonic() - start
+    took = time.monotonic() - start, cpu_of_children() - cpu
     shutil.rmtree(scratch)
     os.sync()
     return took
 
 
 def time_engine(engine, host):
-    start = time.monotonic()
+    pid = engine.pid()
+    start, cpu = time.monotonic(), cpu_of(pid)
     status, lines = pull(engine, f"{host}/app")
-    took = time.monotonic() - start
+    took = time.monotonic() - start, cpu_of(pid) - cpu
     if status != 200 or "error" in lines[-1]:
         raise SystemExit(f"bench_pull: {error_of(lines) if status == 200 else lines}")
     engine.request("DELETE", f"/images/{host}/app:latest")
@@ -86,22 +105,26 @@ def main():
     registry = FakeRegistry()
     registry.add(one)
     engine = Engine()
-    engine_s, floor_s = [], []
+    of_engine, of_floor = [], []
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         for _ in range(o.rounds):
-            floor_s.append(time_floor(registry.url, one, Path(scratch) / "floor"))
-            engine_s.append(time_engine(engine, registry.host))
+            of_floor.append(time_floor(registry.url, one, Path(scratch) / "floor"))
+            of_engine.append(time_engine(engine, registry.host))
     result = {
         "packed_bytes": sum(len(data) for data in one.packed),
         "plain_bytes": sum(len(data) for data in one.plain),
-        "floor_s": statistics.median(floor_s),
-        "engine_s": statistics.median(engine_s),
     }
-    result["ratio"] = result["engine_s"] / result["floor_s"]
+    for what, i in ("wall", 0), ("cpu", 1):
+        result[f"floor_{what}_s"] = statistics.median(took[i] for took in of_floor)
+        result[f"engine_{what}_s"] = statistics.median(took[i] for took in of_engine)
+        result[f"{what}_ratio"] = result[f"engine_{what}_s"] / result[f"floor_{what}_s"]
     engine.close()
     registry.close()
-    print(f"pull of {LAYERS} layers, {result['plain_bytes'] >> 20} MB ({result['packed_bytes'] >> 20} MB packed): "
-          f"{result['engine_s']:.2f} s, floor {result['floor_s']:.2f} s, {result['ratio']:.2f}x")
+    print(f"pull of {LAYERS} layers, {result['plain_bytes'] >> 20} MB ({result['packed_bytes'] >> 20} MB packed), "
+          f"medians of {o.rounds}:")
+    for what in "wall", "cpu":
+        print(f"{what:5} engine {result[f'engine_{what}_s']:.2f} s, floor {result[f'floor_{what}_s']:.2f} s, "
+              f"{result[f'{what}_ratio']:.2f}x")
     if o.json:
         o.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -5,6 +5,8 @@
 #ifndef SAMPAN_IMAGE_DIGEST_H
 #define SAMPAN_IMAGE_DIGEST_H
 
+#include "runtime/image/sha256.h"
+
 #include <mbedtls/md.h>
 #include <stddef.h>
 
@@ -28,6 +30,8 @@ const char *digest_hex(const struct digest *d);
 void digest_blob_path(const struct digest *d, char *buf, size_t size);
 
 struct hasher {
+	int by_cpu; /* SHA-256 by sha256.h; otherwise the library's */
+	struct sha256 cpu;
 	mbedtls_md_context_t md;
 };
 
