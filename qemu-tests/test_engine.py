@@ -2,15 +2,23 @@
 
 import json
 import re
+import sys
 
 import pytest
 
 import image
 from dockercli import Docker
-from guest import MACHINES
+from guest import MACHINES, TOP
+
+sys.path[1:1] = [str(TOP / "runtime/api"), str(TOP / "runtime/image")]
+
+import imagefiles  # noqa: E402
+import registries  # noqa: E402
 
 APPLETS = "cat chmod dd echo false kill ls mkdir mount printenv ps rm sh sleep stat touch true".split()
 SAMPAND = "/sys/fs/cgroup/services/sampand"
+CERTIFICATES = "/var/lib/sampan/certs.d"
+HOST = "10.0.2.2"  # as a guest sees it
 
 
 def archive(arch):
@@ -188,6 +196,41 @@ def test_files_are_copied_both_ways_and_become_an_image(docker, tmp_path):
     docker("commit", "box", "made:1").ok()
     assert run(docker, "--rm", "made:1", "cat", "/tmp/in").ok() == "through"
     docker("rmi", "made:1").ok()
+
+
+@pytest.fixture
+def registry(q35, tmp_path):
+    """One on the host with TLS, whose authority the guest does not know: (registry, its name, its certificate)."""
+    certificate, key = registries.make_certificate(tmp_path, HOST)
+    made = registries.FakeRegistry(tls=(certificate, key))
+    yield made, f"{HOST}:{made.port}", certificate.read_text()
+    made.close()
+    q35.ssh(f"rm -rf {CERTIFICATES}").ok()
+
+
+def test_an_image_is_pulled_from_a_registry_run_and_pushed_back(q35, docker, registry):
+    registry, name, certificate = registry
+    busybox = (MACHINES["q35"].out / "pkg/busybox/bin/busybox").read_bytes()
+    one = imagefiles.Image(
+        imagefiles.tar(imagefiles.folder("bin"), imagefiles.entry("bin/busybox", data=busybox, mode=0o755),
+                       imagefiles.symlink("bin/cat", "busybox"), imagefiles.entry("told", data=b"lower\n")),
+        imagefiles.tar(imagefiles.entry("told", data=b"upper\n")),
+        imagefiles.tar(imagefiles.folder("etc", uid=7), imagefiles.entry("etc/file", data=b"x")),
+        config={"Env": ["PATH=/bin"], "Cmd": ["cat", "/told"]},
+    )  # fmt: skip
+    digest, _ = registry.add(one, "1")
+    refused = docker("pull", f"{name}/app:1")
+    assert refused.status == 1 and "certificate" in refused.output, refused.output
+    q35.ssh(f"mkdir -p {CERTIFICATES}/{name}; echo '{certificate}' >{CERTIFICATES}/{name}/ca.crt").ok()
+    told = run(docker, "--rm", f"{name}/app:1").ok()
+    assert f"Downloaded newer image for {name}/app:1" in told and told.splitlines()[-1] == "upper"
+    docker("tag", f"{name}/app:1", f"{name}/copy:2").ok()
+    registry.blobs.clear()
+    assert f"2: digest: {digest}" in docker("push", f"{name}/copy:2").ok()
+    assert registry.manifests["2"] == registry.manifests["1"]
+    parts = [one.manifest_json["config"], *one.manifest_json["layers"]]
+    assert set(registry.blobs) == {part["digest"] for part in parts}
+    docker("rmi", f"{name}/app:1", f"{name}/copy:2").ok()
 
 
 def test_a_healthcheck_is_run_and_shown(docker):
