@@ -20,6 +20,8 @@ int call_status(int errnum)
 	case ERANGE:
 	case EBADMSG:
 		return 400;
+	case ETIME:
+		return 408;
 	case EFBIG:
 		return 413;
 	case EPERM:

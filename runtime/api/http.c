@@ -2,6 +2,7 @@
 
 #include "lib/base/time.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -232,6 +233,19 @@ int http_read_head(struct http_conn *c)
 	return 1;
 }
 
+static int too_slow(struct err *e)
+{
+	return err_set(e, ETIME, "the request's body did not arrive in time");
+}
+
+/* Bytes of the body that are still to come, as its length says; 0 when it does not. */
+static uint64_t announced(const struct http_conn *c)
+{
+	uint64_t left = c->parser.content_length;
+
+	return c->body_done || left == ULLONG_MAX ? 0 : left;
+}
+
 /* Get on in the message until there is a part of the body or its end. */
 static int next_part(struct http_conn *c, struct err *e)
 {
@@ -255,6 +269,10 @@ static int next_part(struct http_conn *c, struct err *e)
 			continue;
 		}
 		n = receive(c, API_IO_TIMEOUT_MS);
+		if (n == -ETIMEDOUT) {
+			c->close = true;
+			return too_slow(e);
+		}
 		if (n <= 0)
 			return err_set(e, n ? (int)-n : ECONNRESET, "unexpected end of the body");
 	}
@@ -285,10 +303,20 @@ ssize_t http_read_body(struct http_conn *c, void *buf, size_t size, struct err *
 
 int http_read_whole_body(struct http_conn *c, size_t max, struct buf *ret, struct err *e)
 {
+	uint64_t end = time_now_ms() + API_BODY_TIMEOUT_MS;
+
 	for (;;) {
-		char *to = buf_reserve(ret, API_IO_BYTES);
+		char *to;
 		ssize_t n;
 
+		if (announced(c) > max || ret->len > max)
+			return err_set(
+				e, EFBIG, "the request's body is larger than %zu bytes", max);
+		if (time_now_ms() > end) {
+			c->close = true;
+			return too_slow(e);
+		}
+		to = buf_reserve(ret, API_IO_BYTES);
 		if (!to)
 			return err_set(e, ENOMEM, "out of memory");
 		n = http_read_body(c, to, API_IO_BYTES, e);
@@ -298,9 +326,6 @@ int http_read_whole_body(struct http_conn *c, size_t max, struct buf *ret, struc
 		ret->v[ret->len] = '\0';
 		if (n == 0)
 			return 0;
-		if (ret->len > max)
-			return err_set(
-				e, EFBIG, "the request's body is larger than %zu bytes", max);
 	}
 }
 
@@ -310,8 +335,9 @@ void http_drain(struct http_conn *c)
 	char dropped[4096];
 	uint64_t end = c->body_total + API_DRAIN_BYTES_MAX;
 
-	/* A client that waits for "100 Continue" has sent nothing and will not. */
-	if (c->continue_wanted)
+	/* A client that waits for "100 Continue" has sent nothing and will not; and what would be
+	 * too much is not begun. */
+	if (c->continue_wanted || announced(c) > API_DRAIN_BYTES_MAX)
 		c->close = true;
 	while (!c->close) {
 		ssize_t n = http_read_body(c, dropped, sizeof(dropped), &ignored);
@@ -371,6 +397,7 @@ static const char *reason(int status)
 		{403, "Forbidden"},
 		{404, "Not Found"},
 		{405, "Method Not Allowed"},
+		{408, "Request Timeout"},
 		{409, "Conflict"},
 		{413, "Request Entity Too Large"},
 		{431, "Request Header Fields Too Large"},

@@ -25,6 +25,9 @@
  * write of a body must get on */
 #define API_IO_TIMEOUT_MS 30000
 
+/* milliseconds in which a JSON body must be there as a whole */
+#define API_BODY_TIMEOUT_MS 120000
+
 /* bytes of an unread body that are read and dropped to keep the connection */
 #define API_DRAIN_BYTES_MAX (1u << 20)
 
