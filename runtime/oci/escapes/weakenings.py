@@ -155,9 +155,9 @@ WEAKENINGS = {
     ],
     # ---- input
     "user-parsed-loosely": [
-        (OCI + "exec.c", "if (num_parse_u64(text, len, UINT32_MAX - 1, &uid) < 0 ||",
+        (OCI + "exec_process.c", "if (num_parse_u64(text, len, UINT32_MAX - 1, &uid) < 0 ||",
          "if (0 ||"),
-        (OCI + "exec.c", "(text[len] && num_parse_u64(text + len + 1", "(0 && num_parse_u64(text + len + 1"),
+        (OCI + "exec_process.c", "(text[len] && num_parse_u64(text + len + 1", "(0 && num_parse_u64(text + len + 1"),
     ],
     "minus-one-is-a-user": [
         (OCI + "config_process.c", "return p->uid < UINT32_MAX ?", "return 1 ?"),
