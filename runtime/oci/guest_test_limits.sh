@@ -6,18 +6,6 @@
 # shellcheck source=runtime/oci/guest_test_common/bundle.sh
 . ./guest_test_common/bundle.sh
 
-# refused MESSAGE: it is not made, and says that
-refused() {
-	if create; then
-		echo "was not refused"
-		return 1
-	fi
-	grep -qF "$1" $dir/err || {
-		cat $dir/err
-		return 1
-	}
-}
-
 cpu_has_burst_and_period() {
 	config '"cpu": {"quota": 40000, "period": 50000, "burst": 7000, "cpus": "0", "mems": "0"}' '' sleep 1000
 	create || return 1
@@ -68,7 +56,7 @@ io_is_weighed_and_throttled() {
 
 a_disk_that_is_not_there_is_refused() {
 	config '"blockIO": {"throttleReadBpsDevice": [{"major": 240, "minor": 99, "rate": 5}]}' '' sleep 1000
-	refused 'linux.resources.blockIO.throttleReadBpsDevice: write "240:99 rbps=5" to io.max: No such device'
+	refused 'linux.resources.blockIO.throttleReadBpsDevice: write "240:99 rbps=5" to io.max: No such device' create
 }
 
 huge_pages_are_limited_twice() {
@@ -79,7 +67,7 @@ huge_pages_are_limited_twice() {
 
 a_page_size_that_is_not_there_is_refused() {
 	config '"hugepageLimits": [{"pageSize": "3MB", "limit": 0}]' '' sleep 1000
-	refused 'linux.resources.hugepageLimits: the cgroup has no hugetlb.3MB.max'
+	refused 'linux.resources.hugepageLimits: the cgroup has no hugetlb.3MB.max' create
 }
 
 a_controller_that_is_not_there_is_refused() {
@@ -88,12 +76,12 @@ a_controller_that_is_not_there_is_refused() {
 		return 1
 	}
 	config '"rdma": {"mlx5_1": {"hcaHandles": 3}}' '' sleep 1000
-	refused 'linux.resources.rdma: '
+	refused 'linux.resources.rdma: ' create
 }
 
 a_wrong_value_is_refused() {
 	config '"unified": {"memory.high": "many"}' '' sleep 1000
-	refused 'linux.resources.unified.memory.high: write "many" to memory.high: Invalid argument' || return 1
+	refused 'linux.resources.unified.memory.high: write "many" to memory.high: Invalid argument' create || return 1
 	[ ! -e $cgroups/c ]
 }
 

@@ -15,20 +15,6 @@ update_with() {
 	echo "$1" | update --resources - c
 }
 
-# refused MESSAGE COMMAND…: it fails, and says that
-refused() {
-	message=$1
-	shift
-	if "$@" 2>$dir/err; then
-		echo "was not refused"
-		return 1
-	fi
-	grep -q "$message" $dir/err || {
-		cat $dir/err
-		return 1
-	}
-}
-
 every_option_reaches_its_file() {
 	config '' '' sleep 1000
 	start || return 1

@@ -69,6 +69,20 @@ start() {
 	create && "$oci" --root $root start c
 }
 
+# refused MESSAGE COMMAND…: it fails, and says that
+refused() {
+	message=$1
+	shift
+	if "$@" 2>$dir/err; then
+		echo "was not refused"
+		return 1
+	fi
+	grep -q "$message" $dir/err || {
+		cat $dir/err
+		return 1
+	}
+}
+
 # expect FILE TEXT: a file of the container's cgroup
 expect() {
 	seen=$(cat "$cgroups/c/$1")
