@@ -42,10 +42,15 @@ def write_archive(path, files):
 
 def compile_program(name, arch, directory, flags=(), sources=()):
     """Compile programs/<name>.c and @sources with the guest's own C library; returns its bytes."""
-    compiler = TOP / "out" / arch / "pkg" / "musl" / "bin" / COMPILERS[arch]
     source = TOP / "qemu-tests" / "programs" / f"{name}.c"
-    target = Path(directory) / name
+    return compile_sources([source, *sources], arch, directory, flags)
+
+
+def compile_sources(sources, arch, directory, flags=()):
+    """Compile any C files to one program, as compile_program."""
+    compiler = TOP / "out" / arch / "pkg" / "musl" / "bin" / COMPILERS[arch]
+    target = Path(directory) / sources[0].stem
     subprocess.run(
-        [compiler, "-std=gnu17", "-O2", "-s", *flags, "-o", target, source, *sources], check=True
+        [compiler, "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-s", *flags, "-o", target, *sources], check=True
     )
     return target.read_bytes()

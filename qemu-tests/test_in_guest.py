@@ -2,14 +2,15 @@
 
 A script prints TAP ("ok 1 - claim", "not ok 2 - claim", "# diagnostics", "1..N") and lies beside the
 code that it tests. It runs by /bin/sh in its own folder's copy, /test/<folder>/, which holds all
-guest_test* files of that folder.
+guest_test* files of that folder; of a C file in a folder guest_test*/ it holds the program.
 """
 
 import re
 
 import pytest
 
-from guest import TOP
+from archive import compile_sources
+from guest import MACHINES, TOP
 
 SCRIPT_TIMEOUT = 600
 SCRIPTS = sorted(
@@ -19,12 +20,15 @@ SCRIPTS = sorted(
 )
 
 
-def files_of(folder):
-    """The folder's guest_test* files, for the guest's /test/<folder>/."""
+def files_of(folder, arch, work):
+    """The folder's guest_test* files, for the guest's /test/<folder>/; programs are compiled in @work."""
     files = {}
     for path in sorted((TOP / folder).glob("guest_test*")):
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            if file.is_file():
+            if file.suffix == ".c":
+                program = compile_sources([file], arch, work)
+                files[f"test/{file.relative_to(TOP).with_suffix('')}"] = (program, 0o755)
+            elif file.is_file():
                 mode = 0o755 if file.stat().st_mode & 0o100 else 0o644
                 files[f"test/{file.relative_to(TOP)}"] = (file.read_bytes(), mode)
     return files
@@ -43,8 +47,8 @@ def check_tap(status, output):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=str)
-def test_inside_the_machine(boot, script):
-    guest = boot("q35", memory=512, files=files_of(script.parent)).boot()
+def test_inside_the_machine(boot, script, tmp_path):
+    guest = boot("q35", memory=512, files=files_of(script.parent, MACHINES["q35"].arch, tmp_path)).boot()
     command = f"cd /test/{script.parent} && umask 022 && sh ./{script.name}"
     done = guest.ssh(command, timeout=SCRIPT_TIMEOUT)
     print(done.output)

@@ -45,8 +45,35 @@ int cgroup_delegate(int cgroupfd, uid_t uid, gid_t gid);
 /* Does it exist and hold a process, itself or below? 1, 0 or -errno. */
 int cgroup_populated(int rootfd, const char *path);
 
-/* Write every limit of @res. Returns 0 or -errno with @e naming the JSON path. */
-int cgroup_set_limits(int cgroupfd, const struct config_resources *res, struct err *e);
+/* What limits were before they were written; {0} when nothing was. */
+struct cgroup_undo {
+	struct cgroup_undo_line {
+		char *file;
+		char *text; /* what is to be written there */
+	} * v;
+	size_t n;
+};
+
+/*
+ * Remember what @file holds, in the line that begins with the first word of @text where such a line
+ * is a device's.
+ * @undo: NULL: nobody will ask
+ * Returns 0, also when there is no such file; otherwise -errno.
+ */
+int cgroup_undo_note(struct cgroup_undo *undo, int cgroupfd, const char *file, const char *text);
+
+/* Write back all of it, the last first. What the kernel refuses stays as it is. */
+void cgroup_undo_all(const struct cgroup_undo *undo, int cgroupfd);
+
+void cgroup_undo_free(struct cgroup_undo *undo);
+
+/*
+ * Write every limit of @res.
+ * @undo: gets what was there before each write, also when this fails; NULL: nobody will ask
+ * Returns 0 or -errno with @e naming the JSON path.
+ */
+int cgroup_set_limits(
+	int cgroupfd, const struct config_resources *res, struct cgroup_undo *undo, struct err *e);
 
 /* Attach the device filter of @res. Returns 0 or -errno with @e filled. */
 int cgroup_set_devices(int cgroupfd, const struct config_resources *res, struct err *e);

@@ -38,18 +38,21 @@ static int detach_program(int cgroupfd, int progfd)
 	return device_bpf(BPF_PROG_DETACH, &attr);
 }
 
-static bool is_ours(int progfd)
+/* 1, 0 or -errno */
+static int is_ours(int progfd)
 {
 	struct bpf_prog_info info = {0};
 	union bpf_attr attr = {.info = {.bpf_fd = (__u32)progfd,
 				       .info_len = sizeof(info),
 				       .info = (uintptr_t)&info}};
 
-	return device_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0 &&
-	       strcmp(info.name, DEVICE_PROGRAM_NAME) == 0;
+	int r = device_bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
+
+	return r < 0 ? r : strcmp(info.name, DEVICE_PROGRAM_NAME) == 0;
 }
 
-/* Open our program among those of the cgroup. Returns a descriptor; -ENOENT if there is none. */
+/* Open our program among those of the cgroup. Returns a descriptor; -ENOENT if there is none;
+ * another error if that cannot be told: a second one beside it would allow only what both do. */
 static int open_attached(int cgroupfd)
 {
 	__u32 ids[PROGRAMS_MAX];
@@ -63,7 +66,11 @@ static int open_attached(int cgroupfd)
 		union bpf_attr attr = {.prog_id = ids[i]};
 		AUTO_CLOSE int fd = device_bpf(BPF_PROG_GET_FD_BY_ID, &attr);
 
-		if (fd >= 0 && is_ours(fd))
+		/* One that was detached meanwhile is not there. */
+		if (fd < 0 && fd != -ENOENT)
+			return fd;
+		r = fd < 0 ? 0 : is_ours(fd);
+		if (r == 1)
 			return TAKE_FD(fd);
 	}
 	return r < 0 ? r : -ENOENT;

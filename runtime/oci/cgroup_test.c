@@ -100,7 +100,7 @@ static void every_limit_goes_to_its_file(void **state)
 	struct err e = {0};
 
 	(void)state;
-	if (cgroup_set_limits(dirfd_, &res, &e) < 0)
+	if (cgroup_set_limits(dirfd_, &res, NULL, &e) < 0)
 		fail_msg("%s", e.msg);
 	assert_string_equal(content("memory.max"), "1000");
 	assert_string_equal(content("memory.low"), "500");
@@ -132,7 +132,7 @@ static void minus_one_is_no_limit_and_zero_is_not_set(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, NULL, &e), 0);
 	assert_string_equal(content("memory.max"), "max");
 	assert_string_equal(content("memory.swap.max"), "max");
 	assert_string_equal(content("memory.low"), "");
@@ -147,7 +147,7 @@ static void an_idle_cgroup_gets_no_weight(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, NULL, &e), 0);
 	assert_string_equal(content("cpu.idle"), "1");
 	assert_string_equal(content("cpu.weight"), "");
 }
@@ -159,7 +159,7 @@ static void a_missing_controller_is_named_with_its_field(void **state)
 
 	(void)state;
 	assert_int_equal(unlinkat(dirfd_, "pids.max", 0), 0);
-	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), -ENOENT);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, NULL, &e), -ENOENT);
 	assert_string_equal(e.msg, "linux.resources.pids.limit: the cgroup has no pids.max: its "
 				   "controller is not available");
 }
@@ -172,9 +172,59 @@ static void swap_is_left_alone_where_there_is_none(void **state)
 
 	(void)state;
 	assert_int_equal(unlinkat(dirfd_, "memory.swap.max", 0), 0);
-	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), 0);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, NULL, &e), 0);
 	assert_int_equal(unlinkat(dirfd_, "memory.max", 0), 0);
-	assert_int_equal(cgroup_set_limits(dirfd_, &res, &e), -ENOENT);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, NULL, &e), -ENOENT);
+}
+
+static void what_was_there_is_noted_before_it_is_written(void **state)
+{
+	struct config_io_rate rates[] = {
+		{.major = {true, 8}, .minor = {true, 1}, .rate = {true, 300}},
+		{.major = {true, 8}, .minor = {true, 16}, .rate = {true, 300}}};
+	const struct config_resources res = {.memory_limit = {true, 10000000},
+		.cpu_shares = {true, 1024},
+		.cpu_idle = {true, 0},
+		.pids_limit = {true, 20},
+		.io_rates[IO_WRITE_IOPS] = {rates, 2}};
+	static const char *const expected[][2] = {{"memory.max", "67108864\n"},
+		{"cpu.weight", "79\n"}, {"cpu.idle", "1\n"}, {"cpu.weight", "79\n"},
+		{"pids.max", "max\n"}, {"io.max", "8:1 rbps=max wbps=max riops=max wiops=max"},
+		{"io.max", "8:16 rbps=1 wbps=max riops=max wiops=7"}};
+	struct cgroup_undo undo = {0};
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(io_write_file_at(dirfd_, expected[i][0], expected[i][1]), 0);
+	assert_int_equal(io_write_file_at(dirfd_, "io.max",
+				 "8:160 rbps=2 wbps=max riops=max wiops=max\n"
+				 "8:16 rbps=1 wbps=max riops=max wiops=7\n"),
+		0);
+	/* The second write to io.max is to find the file as it was; a real one takes a line in. */
+	assert_int_equal(cgroup_undo_note(&undo, dirfd_, "io.max", "8:16 wiops=1"), 0);
+	assert_string_equal(undo.v[0].text, expected[6][1]);
+	cgroup_undo_free(&undo);
+	assert_int_equal(cgroup_set_limits(dirfd_, &res, &undo, &e), 0);
+	assert_int_equal(undo.n, 7);
+	for (size_t i = 0; i < 6; i++) {
+		assert_string_equal(undo.v[i].file, expected[i][0]);
+		assert_string_equal(undo.v[i].text, expected[i][1]);
+	}
+	cgroup_undo_all(&undo, dirfd_);
+	for (size_t i = 0; i < 5; i++)
+		assert_string_equal(content(expected[i][0]), expected[i][1]);
+	cgroup_undo_free(&undo);
+}
+
+static void a_file_that_is_not_there_needs_no_undo(void **state)
+{
+	struct cgroup_undo undo = {0};
+
+	(void)state;
+	assert_int_equal(cgroup_undo_note(&undo, dirfd_, "no.such.file", "1"), 0);
+	assert_int_equal(undo.n, 0);
+	assert_int_equal(cgroup_undo_note(NULL, dirfd_, "memory.max", "1"), 0);
 }
 
 static void paths_stay_below_the_root(void **state)
@@ -283,6 +333,8 @@ int main(void)
 		cmocka_unit_test_setup(
 			a_limit_at_or_below_the_usage_is_refused_when_asked, make_files),
 		cmocka_unit_test_setup(swap_is_left_alone_where_there_is_none, make_files),
+		cmocka_unit_test_setup(what_was_there_is_noted_before_it_is_written, make_files),
+		cmocka_unit_test_setup(a_file_that_is_not_there_needs_no_undo, make_files),
 		cmocka_unit_test(paths_stay_below_the_root),
 		cmocka_unit_test(processes_out_of_sight_are_not_listed),
 		cmocka_unit_test(what_does_not_freeze_is_thawed),

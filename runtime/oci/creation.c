@@ -242,7 +242,7 @@ int creation_make_cgroup(struct creation *n, struct err *e)
 		return go_without_cgroup(n, need, n->c.cgroup, e);
 	if (n->c.cgroup < 0)
 		return n->c.cgroup;
-	r = cgroup_set_limits(n->c.cgroup, res, e);
+	r = cgroup_set_limits(n->c.cgroup, res, NULL, e);
 	if (r == 0)
 		r = delegate_cgroup(n, e);
 	if (r < 0)

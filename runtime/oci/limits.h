@@ -8,6 +8,9 @@
 /* bytes of a linux.resources for update */
 #define OCI_RESOURCES_BYTES_MAX (1U << 20)
 
+/* bytes of a cgroup's file with limits: a line of about 80 for each device */
+#define OCI_CGROUP_FILE_BYTES_MAX (16U << 10)
+
 /* bytes of state.json: it repeats the annotations */
 #define OCI_STATE_BYTES_MAX (5U << 20)
 

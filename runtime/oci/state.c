@@ -176,7 +176,11 @@ int state_write_file(int dirfd, const char *name, const char *text, size_t len, 
 	r = fd < 0 ? -errno : io_write_all(fd, text, len);
 	if (r == 0 && renameat(dirfd, part, dirfd, name) < 0)
 		r = -errno;
-	return r < 0 ? err_set(e, -r, "write %s: %s", name, strerror(-r)) : 0;
+	if (r == 0)
+		return 0;
+	if (fd >= 0)
+		(void)unlinkat(dirfd, part, 0);
+	return err_set(e, -r, "write %s: %s", name, strerror(-r));
 }
 
 int state_save(struct state *s, int dirfd, struct err *e)

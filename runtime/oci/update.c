@@ -239,14 +239,17 @@ static int merge(struct update *u, struct err *e)
 	return r < 0 ? r : config_check_resources(&u->merged.resources, e);
 }
 
+/* All of it or nothing: a limit, the filter or the file that cannot be written takes the others
+ * back. */
 static int apply(const struct update *u, struct err *e)
 {
 	const struct config_resources *res = &u->change.resources;
 	struct config_resources write = resources_to_write(res, &u->merged.resources);
-	struct config_resources old = resources_to_write(res, &u->stored.resources);
 	AUTO_CLOSE int root = cgroup_open_root();
 	AUTO_CLOSE int cgroup = -1;
+	struct cgroup_undo undo = {0};
 	struct err ignored = {0};
+	bool replaced = false;
 	int r;
 
 	if (root < 0 || !u->h.state.cgroup || !u->h.state.cgroup[0])
@@ -256,12 +259,20 @@ static int apply(const struct update *u, struct err *e)
 	r = cgroup < 0 ? cgroup : cgroup_check_usage(cgroup, &write, e);
 	if (r < 0)
 		return r;
-	r = cgroup_set_limits(cgroup, &write, e);
-	if (r == 0 && res->n_devices)
+	r = cgroup_set_limits(cgroup, &write, &undo, e);
+	if (r == 0 && res->n_devices) {
 		r = cgroup_replace_devices(cgroup, &write, e);
-	/* Half of an update is none: what had a limit gets it back. */
-	if (r < 0)
-		(void)cgroup_set_limits(cgroup, &old, &ignored);
+		replaced = r == 0;
+	}
+	/* Later updates count from this file, and so does whoever looks. */
+	if (r == 0)
+		r = state_write_file(u->h.dirfd, "config.json", u->text, u->len, e);
+	if (r < 0) {
+		cgroup_undo_all(&undo, cgroup);
+		if (replaced)
+			(void)cgroup_replace_devices(cgroup, &u->stored.resources, &ignored);
+	}
+	cgroup_undo_free(&undo);
 	return r;
 }
 
@@ -277,10 +288,7 @@ static int update(struct update *u, const struct update_options *opts, struct er
 	r = read_change(opts, &u->change, e);
 	if (r == 0)
 		r = merge(u, e);
-	if (r == 0)
-		r = apply(u, e);
-	/* Later updates count from these, and so does whoever looks. */
-	return r < 0 ? r : state_write_file(u->h.dirfd, "config.json", u->text, u->len, e);
+	return r < 0 ? r : apply(u, e);
 }
 
 int cmd_update(const struct globals *g, char **args, struct err *e)
