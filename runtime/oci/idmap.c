@@ -50,7 +50,8 @@ static int apply(const struct container *c, size_t i, int userns, struct err *e)
 	return err_set(e, errno, "mounts[%zu].options: \"%s\": %s: %s", i,
 		m->options.recursive_idmap ? "ridmap" : "idmap", m->source,
 		errno == EINVAL	 ? "its file system, or one mounted below it, cannot be mapped"
-		: errno == EPERM ? "it is mapped already, or its file system is not the runtime's"
+		: errno == EPERM ? "it is mapped already, or its file system was mounted in "
+				   "another user namespace"
 				 : strerror(errno));
 }
 
@@ -122,11 +123,14 @@ static int apply_lists(const struct container *c, size_t i, struct err *e)
 int idmap_refuse(const struct config *c, struct err *e)
 {
 	for (size_t i = 0; i < c->n_mounts; i++) {
-		if (config_mount_is_mapped(&c->mounts[i]))
+		const struct config_mount *m = &c->mounts[i];
+
+		if (config_mount_is_mapped(m))
 			return err_set(e, EPERM,
-				"mounts[%zu]: an id-mapped mount takes CAP_SYS_ADMIN over its file "
-				"system",
-				i);
+				"mounts[%zu].options: \"%s\": %s: takes CAP_SYS_ADMIN in the user "
+				"namespace "
+				"that its file system was mounted in",
+				i, m->options.recursive_idmap ? "ridmap" : "idmap", m->source);
 	}
 	return 0;
 }

@@ -12,7 +12,11 @@
  */
 int idmap_sources(const struct container *c, struct err *e);
 
-/* Refuse them all: the caller may make no copies. */
+/*
+ * Refuse them all: the caller may make no copies of the host's mounts, so that no file system that
+ * he sees is one he may map. Source: mount_setattr(2) MOUNT_ATTR_IDMAP, "CAP_SYS_ADMIN in the user
+ * namespace the filesystem was mounted in".
+ */
 int idmap_refuse(const struct config *c, struct err *e);
 
 /* Map the rest, by the new user namespace of the container's process @pid, whose maps are written.

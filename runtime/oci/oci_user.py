@@ -61,6 +61,23 @@ def user_oci():
         o.destroy()
 
 
+@contextlib.contextmanager
+def root_inside(oci, subids=0):
+    """The runtime runs as root in a user and mount namespace of the user's, that stays for all calls."""
+    holder = subprocess.Popen(oci.as_user("unshare", "--user", "--mount", "sh", "-c", "echo; read x"),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    for file in ("setgroups", "gid_map", "uid_map"):
+        text = f"0 {ID} 1" + (f"\n1 {FIRST_SUBID} {subids}" if subids else "")
+        pathlib.Path(f"/proc/{holder.pid}/{file}").write_text("deny" if file == "setgroups" else text)
+    oci.between = ["nsenter", f"--target={holder.pid}", "--user", "--mount", "--preserve-credentials"]
+    oci.without("user")
+    del oci.linux["uidMappings"], oci.linux["gidMappings"]
+    yield
+    oci.destroy()
+    holder.communicate()
+
+
 def mount_of(oci, destination):
     return next(m for m in oci.config["mounts"] if m["destination"] == destination)
 

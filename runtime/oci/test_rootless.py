@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from oci_host import NEEDS, SECONDS, hook
-from oci_user import FIRST_SUBID, ID, mount_of, user_oci, wait_for_processes
+from oci_user import FIRST_SUBID, ID, mount_of, root_inside, user_oci, wait_for_processes
 
 pytestmark = NEEDS
 
@@ -143,16 +143,8 @@ def test_hooks_run_as_that_user(oci):
 
 @pytest.fixture
 def inside(oci):
-    """The runtime runs as root in a user and mount namespace of the user's, that stays for all calls."""
-    holder = subprocess.Popen(oci.as_user("unshare", "--map-root-user", "--mount", "sh", "-c", "echo; read x"),
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    holder.stdout.readline()
-    oci.between = ["nsenter", f"--target={holder.pid}", "--user", "--mount", "--preserve-credentials"]
-    oci.without("user")
-    del oci.linux["uidMappings"], oci.linux["gidMappings"]
-    yield oci
-    oci.destroy()
-    holder.communicate()
+    with root_inside(oci):
+        yield oci
 
 
 def test_root_in_a_user_namespace_runs_a_container(inside):
