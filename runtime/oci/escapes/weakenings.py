@@ -206,7 +206,7 @@ static void add_annotations("""),
         (OCI + "hooks.c", "dup2(2, 1) < 0", "0"),
     ],
     "any-process-of-that-number": [
-        (OCI + "state.c", "if (time != s->start_time.v)", "if (0)"),
+        (OCI + "state_status.c", "if (time != s->start_time.v)", "if (0)"),
     ],
     "exec-into-the-hosts": [
         (OCI + "exec.c", "if (t != NS_PID && x->h.state.namespaces & 1U << t)", "if (t > NS_MOUNT && x->h.state.namespaces & 1U << t)"),
