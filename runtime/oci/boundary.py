@@ -39,7 +39,7 @@ def check(result):
 @functools.cache
 def driver():
     directory = tempfile.mkdtemp(prefix="sampan-boundary-")
-    subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror",
+    subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-static", "-Wall", "-Wextra", "-Werror",
                     "-o", f"{directory}/boundary", SOURCE], check=True)
     return f"{directory}/boundary"
 
@@ -199,6 +199,9 @@ class Boundaries:
         """How many live in cgroups of containers."""
         return sum(len(p.read_text().split()) for p in self.parent.rglob("cgroup.procs"))
 
+    def frozen(self):
+        return [p.read_text() for p in self.parent.rglob("cgroup.freeze")]
+
     def create(self):
         self.ok("create", "--bundle", self.oci.bundle, "c")
 
@@ -224,6 +227,7 @@ class Case:
     prepare: object  # method of Boundaries
     args: list
     removes: bool = False  # the command itself
+    repeatable: bool = False  # when it has failed, and nothing is another, it finds what it found
     only_process: bool = False  # from its answer to the runtime on; the rest is create's
 
 
@@ -233,12 +237,12 @@ def cases(bundle):
         "run": Case(Boundaries.nothing, ["run", "--detach", "--bundle", bundle, "c"],
                     only_process=True),
         "start": Case(Boundaries.create, ["start", "c"]),
-        "exec": Case(Boundaries.start, ["exec", "--detach", "c", "sleep", "1000"]),
-        "state": Case(Boundaries.start, ["state", "c"]),
-        "kill": Case(Boundaries.start, ["kill", "c", "TERM"]),
+        "exec": Case(Boundaries.start, ["exec", "--detach", "c", "sleep", "1000"], repeatable=True),
+        "state": Case(Boundaries.start, ["state", "c"], repeatable=True),
+        "kill": Case(Boundaries.start, ["kill", "c", "TERM"], repeatable=True),
         "kill-all": Case(Boundaries.start, ["kill", "--all", "c", "KILL"]),
-        "pause": Case(Boundaries.start, ["pause", "c"]),
-        "resume": Case(Boundaries.pause, ["resume", "c"]),
+        "pause": Case(Boundaries.start, ["pause", "c"], repeatable=True),
+        "resume": Case(Boundaries.pause, ["resume", "c"], repeatable=True),
         "delete": Case(Boundaries.stop, ["delete", "c"], removes=True),
         "delete-force": Case(Boundaries.start, ["delete", "--force", "c"], removes=True),
     }
@@ -246,26 +250,35 @@ def cases(bundle):
 
 # Nothing outside of the process is another after these: killed before or behind them is the same.
 QUIET = {
-    "arch_prctl", "brk", "capget", "faccessat", "faccessat2", "fcntl", "fstat", "fstatfs", "getcwd",
-    "getpid", "getuid", "geteuid", "ioctl", "lseek", "mmap", "munmap", "newfstatat", "prctl",
+    "arch_prctl", "brk", "capget", "faccessat", "faccessat2", "fcntl", "fsconfig", "fsmount", "fsopen", "fstat", "fstatfs", "getcwd",
+    "getpid", "getuid", "geteuid", "ioctl", "lseek", "mmap", "munmap", "newfstatat", "open_tree", "prctl",
     "read", "readlink", "readlinkat", "rt_sigaction", "rt_sigprocmask", "set_tid_address", "stat",
     "statx", "umask",
 }
+
+
+def boundaries(calls):
+    """The calls of a process before which something may be another than before the one before."""
+    return [c for i, c in enumerate(calls) if i == 0 or calls[i - 1].name not in QUIET]
 
 
 # All of the loops, for `make check-failures`; otherwise each different call once.
 ALL = os.environ.get("SAMPAN_FAILURES") == "all"
 
 
-def sample(calls):
-    """The first call of each kind: what it is and the texts it is about."""
+def kind(call):
+    """What it is and the texts it is about."""
+    return call.role, call.name, *[re.sub(r"\d+", "N", t) for t in re.findall(r'"[^"]*"', call.args)]
+
+
+def sample(calls, known=()):
+    """The first call of each kind that is not one of @known."""
     if ALL:
         return calls
     first = {}
     for c in calls:
-        texts = re.findall(r'"[^"]*"', c.args)
-        first.setdefault((c.role, c.name, *[re.sub(r"\d+", "N", t) for t in texts]), c)
-    return list(first.values())
+        first.setdefault(kind(c), c)
+    return [c for k, c in first.items() if k not in known]
 
 
 def choose(calls, case):

@@ -101,42 +101,60 @@ def errors_for(call, turn):
     yield from ERRORS if ALL and tolerated(call) not in {t[1] for t in TOLERATED} else [ERRORS[turn % len(ERRORS)]]
 
 
-def failed_once(at, case, call, error, clean):
-    """None, or what is wrong with the way this failure was taken."""
-    case.prepare(at)
+def failed_once(at, case, call, error):
+    """None, or what is wrong with the way this failure was taken; and whether the container is as it was."""
     before = at.left()
     alone = at.processes()
+    frozen = at.frozen()
     r = at.call(*case.args, role=call.role, n=call.n, action=f"fail={error}")
     left = at.left()
     more = at.processes() - alone
+    unchanged = case.repeatable and left == before and more == 0 and at.frozen() == frozen
     where = f"{r.call} = {errno.errorcode[error]}: status {r.status}, {r.error!r}"
-    try:
-        at.ok("delete", "--force", "c")
-        reap()
-    except Late as e:
-        kill_children()
-        return f"{where} {e}"
-    if at.left() != clean:
-        return f"{where} delete --force left " + str({k: v for k, v in at.left().items() if v != clean[k]})
     if not r.call:
-        return None  # one call less than in the run that was traced
+        return None, unchanged  # one call less than in the run that was traced
     # One run waits a call longer than another: then it was the next one that failed.
     if r.call.name != call.name:
         call = r.call
     if r.status == 0:
         fine = tolerated(call, error) or (error == errno.EINTR and r.call.name in WAITS)
-        return None if fine and not r.error else where
+        return None if fine and not r.error else where, False
     if tolerated(call) == "the C library's start":
-        return None
+        return None, unchanged
     if r.status != 1 or not re.fullmatch(LINE, r.error):
-        return where
+        return where, False
     if error == errno.EINTR and r.call.name in ("poll", "recvfrom", "sendto", "wait4", "waitid"):
-        return where + " (it has to wait on)"
+        return where + " (it has to wait on)", False
     if more > 0:
-        return f"{where} left {more} processes"
+        return f"{where} left {more} processes", False
     if not case.removes and left != before:
-        return where + " left " + str({k: v for k, v in left.items() if v != before[k]})
-    return None
+        return where + " left " + str({k: v for k, v in left.items() if v != before[k]}), False
+    return None, unchanged
+
+
+def cleaned(at, clean):
+    """None, or what `delete --force` leaves."""
+    try:
+        at.ok("delete", "--force", "c")
+        reap()
+    except Late as e:
+        kill_children()
+        return str(e)
+    left = at.left()
+    return f"delete --force left { {k: v for k, v in left.items() if v != clean[k]} }" if left != clean else None
+
+
+def failures(at, case):
+    """Each call to fail and how."""
+    calls = at.trace(*case.args)
+    for own in choose(calls, case).values():
+        previous = None
+        for turn, call in enumerate(sample(own)):
+            # A row of the same tolerated calls is one.
+            again = previous and previous.name == call.name and tolerated(call) and not ALL
+            previous = call
+            for error in () if again else errors_for(call, turn):
+                yield call, error
 
 
 @pytest.mark.parametrize("name", cases(""))
@@ -147,20 +165,21 @@ def test_every_call_may_fail(at, name):
     reap()
     clean = at.left()
     case.prepare(at)
-    calls = at.trace(*case.args)
-    at.ok("delete", "--force", "c")
-    reap()
+    todo = list(failures(at, case))
+    assert cleaned(at, clean) is None
     wrong = []
-    for own in choose(calls, case).values():
-        previous = None
-        for turn, call in enumerate(sample(own)):
-            # A row of the same tolerated calls is one.
-            again = previous and previous.name == call.name and tolerated(call) and not ALL
-            previous = call
-            for error in () if again else errors_for(call, turn):
-                wrong.append(failed_once(at, case, call, error, clean))
-                if wrong[-1]:
-                    print(wrong[-1], flush=True)
+    there = False
+    for i, (call, error) in enumerate(todo):
+        if not there:
+            case.prepare(at)
+        bad, there = failed_once(at, case, call, error)
+        wrong.append(bad)
+        # What changed nothing needs no cleaning, and the next one finds what it would.
+        if not there or i == len(todo) - 1:
+            wrong.append(cleaned(at, clean))
+            there = False
+            if wrong[-1]:
+                wrong[-1] = f"{call} = {errno.errorcode[error]}: {wrong[-1]}"
     wrong = [w for w in wrong if w]
     assert not wrong, "\n" + "\n".join(wrong)
 

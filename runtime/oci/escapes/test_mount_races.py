@@ -60,9 +60,9 @@ def shared_volume(oci, inner, kind="tmpfs"):
 def swap_at(oci, programs, syscall, turn, swap):
     """Run a container; before the @turn-th @syscall of its mounts the attacker makes his swap. Returns whether there was
     such a call."""
-    action = f"[ $COUNT != {turn} ] || {{ {swap} && touch {oci.path}/swapped; }}"
+    action = f"{swap} && touch {oci.path}/swapped"
     (oci.path / "swapped").unlink(missing_ok=True)
-    attempt_under(oci, [programs["stopat"], "oci:mounts", syscall, action], "true")
+    attempt_under(oci, [programs["stopat"], "oci:mounts", f"{syscall}:{turn}", action], "true")
     return (oci.path / "swapped").exists()
 
 
@@ -121,7 +121,7 @@ def test_a_link_swapped_in_does_not_lead_a_remount_to_sysfs(oci, programs):
                 path.rmdir()
         (volume / "place").mkdir()
         swap = f"mv {volume}/place {volume}/aside && ln -s /sys {volume}/place && touch {oci.path}/swapped"
-        seen = attempt_under(oci, [programs["stopat"], "oci:mounts", "openat2", f"[ $COUNT != {turn} ] || {{ {swap}; }}"],
+        seen = attempt_under(oci, [programs["stopat"], "oci:mounts", f"openat2:{turn}", swap],
                              "sh", "-c", "(exec 9>>/sys/kernel/profiling) && echo open")
         must_not("open" in seen.splitlines(), f"swapped before openat2 {turn}: /sys can be written")
     assert turn > len(oci.config["mounts"])

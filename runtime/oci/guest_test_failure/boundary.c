@@ -4,12 +4,12 @@
  *
  *   boundary ROLE N kill REPORT COMMAND...         end the process with SIGKILL before its call N
  *   boundary ROLE N fail=ERRNO REPORT COMMAND...   let its call N fail with ERRNO, not done
- *   boundary ROLE N hold REPORT COMMAND...         wait before its call N for a byte on descriptor
- * 3 boundary - - trace REPORT COMMAND...           only count
+ *   boundary ROLE N hold REPORT COMMAND...         wait before its call N for descriptor 3
+ *   boundary - - trace REPORT COMMAND...           only count
  *
  * ROLE 0 is COMMAND; the processes that it makes are 1, 2, … in their order, each until its own
  * execve: what it executes is not looked at. ROLE - is any of them, N - every call. Calls are
- * counted from 1 per process. With `hold` descriptor 4 gets a byte at each.
+ * counted from 1 per process. With `hold` descriptor 4 gets a byte at each, and 3 is to give one.
  *
  * REPORT gets one line per call that was chosen (trace: all): ROLE N NUMBER and the arguments,
  * those that point to text as "text". It stays empty when COMMAND ended without getting there.
@@ -33,7 +33,7 @@
 
 /* more processes than one command of the runtime makes */
 #define PROCESSES_MAX 64
-#define TEXT_BYTES_MAX 80
+#define TEXT_BYTES_MAX 256
 #define ANY (-1)
 
 enum action { TRACE, KILL, FAIL, HOLD };
@@ -172,8 +172,7 @@ static void hold(void)
 static void at_entry(struct process *p, const struct __ptrace_syscall_info *info)
 {
 	p->calls++;
-	if ((role_wanted != ANY && processes + role_wanted != p) ||
-		(call_wanted != ANY && call_wanted != p->calls))
+	if (call_wanted != ANY && call_wanted != p->calls)
 		return;
 	write_report(p, info);
 	if (action == HOLD)
@@ -189,6 +188,12 @@ static void at_entry(struct process *p, const struct __ptrace_syscall_info *info
 		done = true;
 }
 
+/* Does anybody want to know of its calls? Each stop takes longer than most calls. */
+static bool is_wanted(const struct process *p)
+{
+	return p->counted && (role_wanted == ANY || processes + role_wanted == p);
+}
+
 static void at_syscall(struct process *p)
 {
 	struct __ptrace_syscall_info info;
@@ -196,7 +201,7 @@ static void at_syscall(struct process *p)
 	/* It may have been killed by somebody else meanwhile. */
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, p->pid, (void *)sizeof(info), &info) < 0)
 		return;
-	if (info.op == PTRACE_SYSCALL_INFO_ENTRY && p->counted && !done)
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_wanted(p) && !done)
 		at_entry(p, &info);
 	if (info.op == PTRACE_SYSCALL_INFO_EXIT && p->failing) {
 		set_result(p->pid, -error_wanted);
@@ -210,23 +215,21 @@ static void at_stop(struct process *p, int status)
 {
 	int event = status >> 16;
 	int signal = WSTOPSIG(status);
-	long how = PTRACE_SYSCALL;
+	long how;
 
 	if (signal == (SIGTRAP | 0x80)) {
 		at_syscall(p);
 		signal = 0;
-	} else if (event == PTRACE_EVENT_STOP && signal != SIGTRAP) {
-		how = PTRACE_LISTEN;
-		signal = 0;
-	} else if (event) {
-		if (event == PTRACE_EVENT_EXEC && p == processes)
-			p->counted = true;
-		else if (event == PTRACE_EVENT_EXEC)
-			how = PTRACE_DETACH;
-		signal = 0;
+	} else if (event == PTRACE_EVENT_EXEC && p == processes) {
+		p->counted = true;
 	}
-	if (done && !p->failing)
+	how = is_wanted(p) ? PTRACE_SYSCALL : PTRACE_CONT;
+	if (event == PTRACE_EVENT_STOP && signal != SIGTRAP)
+		how = PTRACE_LISTEN;
+	if ((event == PTRACE_EVENT_EXEC && p != processes) || (done && !p->failing))
 		how = PTRACE_DETACH;
+	if (event)
+		signal = 0;
 	(void)ptrace((int)how, p->pid, NULL, (void *)(long)signal);
 }
 

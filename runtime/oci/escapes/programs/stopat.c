@@ -1,10 +1,10 @@
 /*
  * Run a command and hold it still at chosen system calls, so that a race is not a matter of luck:
  *
- *     stopat NAME SYSCALL ACTION COMMAND…
+ *     stopat NAME SYSCALL[:N] ACTION COMMAND…
  *
  * Before every SYSCALL of a process called NAME (/proc/PID/comm; "*": any) among COMMAND and what
- * it starts, ACTION runs in a shell that knows PID (the process) and COUNT (1, 2, …). Ends as
+ * it starts, or before the N-th alone, ACTION runs in a shell that knows PID (the process). Ends as
  * COMMAND does; what is left of it goes on untraced.
  */
 #include <err.h>
@@ -34,8 +34,10 @@ static const struct {
 
 static uint64_t find_syscall(const char *name)
 {
+	size_t len = strcspn(name, ":");
+
 	for (size_t i = 0; i < sizeof(syscalls) / sizeof(syscalls[0]); i++) {
-		if (strcmp(syscalls[i].name, name) == 0)
+		if (strlen(syscalls[i].name) == len && strncmp(syscalls[i].name, name, len) == 0)
 			return syscalls[i].nr;
 	}
 	errx(2, "unknown system call %s", name);
@@ -58,14 +60,11 @@ static int is_called(pid_t pid, const char *name)
 
 static void act(const char *action, pid_t pid)
 {
-	static unsigned count;
 	char text[32];
 	pid_t shell;
 
 	snprintf(text, sizeof(text), "%d", pid);
 	setenv("PID", text, 1);
-	snprintf(text, sizeof(text), "%u", ++count);
-	setenv("COUNT", text, 1);
 	shell = fork();
 	if (shell == 0) {
 		execl("/bin/sh", "sh", "-c", action, (char *)NULL);
@@ -74,12 +73,16 @@ static void act(const char *action, pid_t pid)
 	waitpid(shell, NULL, 0);
 }
 
-static void on_syscall(pid_t pid, const char *name, uint64_t nr, const char *action)
+/* @turn: the call of that kind to act at; 0: each */
+static void on_syscall(
+	pid_t pid, const char *name, uint64_t nr, unsigned long turn, const char *action)
 {
+	static unsigned long count;
 	struct __ptrace_syscall_info info = {0};
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(info), &info) > 0 &&
-		info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == nr && is_called(pid, name))
+		info.op == PTRACE_SYSCALL_INFO_ENTRY && info.entry.nr == nr &&
+		is_called(pid, name) && (++count == turn || turn == 0))
 		act(action, pid);
 }
 
@@ -87,13 +90,15 @@ int main(int argc, char **argv)
 {
 	const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 			     PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC;
+	unsigned long turn;
 	uint64_t nr;
 	pid_t command;
 	int status;
 
 	if (argc < 5)
-		errx(2, "usage: stopat NAME SYSCALL ACTION COMMAND…");
+		errx(2, "usage: stopat NAME SYSCALL[:N] ACTION COMMAND…");
 	nr = find_syscall(argv[2]);
+	turn = strchr(argv[2], ':') ? strtoul(strchr(argv[2], ':') + 1, NULL, 10) : 0;
 	command = fork();
 	if (command == 0) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -117,7 +122,7 @@ int main(int argc, char **argv)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 		}
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
-			on_syscall(pid, argv[1], nr, argv[3]);
+			on_syscall(pid, argv[1], nr, turn, argv[3]);
 		else if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP)
 			sig = WSTOPSIG(status);
 		ptrace(PTRACE_SYSCALL, pid, NULL, sig);
