@@ -14,7 +14,7 @@ declare -A packages=(
 		fakeroot erofs-utils libarchive-dev libmbedtls-dev tcl"
 	[check]="clang clang-tidy clang-format libclang-rt-dev shellcheck libcmocka-dev libseccomp-dev
 		libarchive-dev libmbedtls-dev libsqlite3-dev libhttp-parser-dev libcurl4-openssl-dev openssl docker-registry apache2-utils
-		python3-pytest python3-jsonschema gpg gpg-agent
+		python3-pytest python3-jsonschema python3-docker gpg gpg-agent
 		busybox-static procps strace uidmap umoci skopeo mtools dosfstools fdisk grub-common"
 	[image]="mtools dosfstools fdisk"
 	[run]="curl openssh-client"

@@ -110,8 +110,9 @@ int terminal_listen(struct engine *en, const char *id, char *path, size_t size, 
 /* The master, once the runtime has sent it. Returns a descriptor or -errno. */
 int terminal_take(int listener, struct err *e);
 
-/* Docker's exit code of a program that could not be run, by what the runtime said. */
-int runtime_exit_code(const char *why);
+/* Docker's exit code of a program that could not be run, by what the runtime said in @e. The error
+ * becomes EINVAL, as Docker answers 400, when the program is not there or may not be run. */
+int runtime_exit_code(struct err *e);
 
 /* What init knows of @id: ADOPTED_…, or -errno. */
 enum { ADOPTED_NOT, ADOPTED_RUNS, ADOPTED_ENDED };

@@ -151,7 +151,7 @@ static int launch(struct launch *l, const struct exec_start *how, struct err *e)
 	r = runtime_finish(&l->runtime, e);
 	if (r == 0)
 		return err_set(e, EIO, "OCI runtime exec failed: it told of no process");
-	l->exit_code = runtime_exit_code(e->msg);
+	l->exit_code = runtime_exit_code(e);
 	/* Docker's words, by which clients tell this from what the program prints. */
 	return err_wrap(
 		e, "OCI runtime exec failed: exec failed: unable to start container process");

@@ -196,7 +196,8 @@ static int start_locked(struct engine *en, struct container *c, struct err *e)
 		(void)initlink_drop_fds(&en->init, c->id, NULL, &ignored);
 		stdio_abandon(io);
 		mountpoints_give_back(en, c);
-		s.exit_code = runtime_exit_code(e->msg);
+		s.exit_code = runtime_exit_code(e);
+		r = -e->code;
 		(void)snprintf(s.error, sizeof(s.error), "%.255s", e->msg);
 		container_set_state(en, c, &s);
 	} else {

@@ -121,9 +121,17 @@ int runtime_run(struct engine *en, const char *const *args, const int *stdio, st
 	return r < 0 ? r : runtime_finish(&child, e);
 }
 
-int runtime_exit_code(const char *why)
+int runtime_exit_code(struct err *e)
 {
-	if (strstr(why, "executable file not found") || strstr(why, "No such file or directory"))
-		return 127;
-	return strstr(why, "ermission denied") ? 126 : 128;
+	int code = 128;
+
+	if (strstr(e->msg, "executable file not found") ||
+		strstr(e->msg, "No such file or directory"))
+		code = 127;
+	else if (strstr(e->msg, "ermission denied"))
+		code = 126;
+	/* what the client named cannot be run: that is its mistake */
+	if (code != 128)
+		e->code = EINVAL;
+	return code;
 }
