@@ -126,9 +126,9 @@ int runtime_exit_code(struct err *e)
 	int code = 128;
 
 	if (strstr(e->msg, "executable file not found") ||
-		strstr(e->msg, "No such file or directory"))
+		strstr(e->msg, "no such file or directory"))
 		code = 127;
-	else if (strstr(e->msg, "ermission denied"))
+	else if (strstr(e->msg, "permission denied"))
 		code = 126;
 	/* what the client named cannot be run: that is its mistake */
 	if (code != 128)

@@ -9,6 +9,7 @@
 #include "runtime/oci/passwd.h"
 #include "runtime/oci/scheduling.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <signal.h>
@@ -26,6 +27,9 @@
 
 /* bytes read of an image's /etc/passwd: a line behind them names nobody */
 #define PASSWD_BYTES_MAX 65536
+
+/* bytes of what an error says */
+#define ERROR_WORDS_BYTES 64
 
 static const char *env_find(const struct json_strv *env, const char *name)
 {
@@ -51,9 +55,20 @@ static int check_program(int root, const char *path)
 	return S_ISREG(st.st_mode) && (st.st_mode & 0111) ? 0 : -EACCES;
 }
 
+/* Engines tell a program that is not there (status 127) and one that is none (126) by runc's words
+ * for it, which are those of Go: the C library's with a small letter. Source: moby,
+ * daemon/errors.go, setExitCodeFromError. */
+static const char *words_of_go(int error, char buf[static ERROR_WORDS_BYTES])
+{
+	snprintf(buf, ERROR_WORDS_BYTES, "%s", strerror(error));
+	buf[0] = (char)tolower((unsigned char)buf[0]);
+	return buf;
+}
+
 int process_prepare(const struct config_process *p, const char **ret_path, struct err *e)
 {
 	AUTO_CLOSE int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char why_text[ERROR_WORDS_BYTES];
 	const char *name = p->args.v[0];
 	const char *dirs = env_find(&p->env, "PATH");
 	int why = -ENOENT;
@@ -65,7 +80,8 @@ int process_prepare(const struct config_process *p, const char **ret_path, struc
 		return 0; /* below the working directory, where execve looks */
 	if (name[0] == '/') {
 		r = check_program(root, name);
-		return r < 0 ? err_set(e, -r, "process.args[0]: exec %s: %s", name, strerror(-r))
+		return r < 0 ? err_set(e, -r, "process.args[0]: exec: \"%s\": %s", name,
+				       words_of_go(-r, why_text))
 			     : 0;
 	}
 	for (dirs = dirs ? dirs : DEFAULT_PATH; *dirs; dirs += strspn(dirs, ":")) {
@@ -87,9 +103,9 @@ int process_prepare(const struct config_process *p, const char **ret_path, struc
 			return err_set(e, -r, "process.args[0]: look for %s in $PATH: %s", name,
 				strerror(-r));
 	}
-	/* Clients tell this case from others by runc's words. */
 	return err_set(e, -why, "process.args[0]: exec: \"%s\": %s", name,
-		why == -EACCES ? "permission denied" : "executable file not found in $PATH");
+		why == -EACCES ? words_of_go(EACCES, why_text)
+			       : "executable file not found in $PATH");
 }
 
 void process_reset_signals(void)
@@ -343,6 +359,7 @@ static int set_up(const struct process_final *f, int *keep, struct err *e)
 int process_execute(const struct process_final *f, int *keep, struct err *e)
 {
 	char *const *args;
+	char why[ERROR_WORDS_BYTES];
 	char **env = NULL;
 	int r = make_env(f, &env);
 
@@ -354,7 +371,8 @@ int process_execute(const struct process_final *f, int *keep, struct err *e)
 		r = become_user(f, *keep, e);
 	if (r == 0) {
 		execve(f->path, args, env);
-		r = err_set(e, errno, "process.args[0]: exec %s: %s", f->path, strerror(errno));
+		r = err_set(
+			e, errno, "process.args[0]: exec %s: %s", f->path, words_of_go(errno, why));
 	}
 	free(env);
 	return r;

@@ -121,7 +121,9 @@ def test_a_missing_program_fails_at_create(oci):
     oci.process["args"] = ["nothing"]
     assert 'process.args[0]: exec: "nothing": executable file not found in $PATH' in oci.refused()
     oci.process["args"] = ["/bin"]
-    assert "process.args[0]: exec /bin: Permission denied" in oci.refused()
+    assert 'process.args[0]: exec: "/bin": permission denied' in oci.refused()
+    oci.process["args"] = ["/bin/nothing"]
+    assert 'process.args[0]: exec: "/bin/nothing": no such file or directory' in oci.refused()
 
 
 def test_a_program_that_cannot_be_executed_fails_at_start(oci):
@@ -130,7 +132,7 @@ def test_a_program_that_cannot_be_executed_fails_at_start(oci):
     oci.create("/bad")
     r = oci.call("start", "c")
     assert r.returncode == 1
-    assert r.stderr == "sampan-oci: process.args[0]: exec /bad: Exec format error\n"
+    assert r.stderr == "sampan-oci: process.args[0]: exec /bad: exec format error\n"
     oci.wait_status("stopped")
 
 
