@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 """Measures the pull of an image of six layers from loopback beside a floor: parallel curl | gunzip | tar.
 
-Usage: bench_pull.py [--megabytes N] [--rounds N] [--json FILE]   (root)
+Usage: bench_pull.py [--megabytes N] [--rounds N] [--docker SOCKET] [--json FILE]   (root)
 
 Measured are the programs that were built for this machine; SAMPAN_ENGINE names another sampand.
 
 The layers are this machine's own files. Rounds are interleaved, medians are printed; what each leaves is synced and
 removed outside the time. The engine's figures include its fsyncs and the keeping of the packed layers, the floor has
-neither. CPU is that of the engine with its unpackers, or of curl, gunzip and tar; the registry's is in neither.
+neither. A dockerd that listens on SOCKET takes its turn too. CPU is that of the engine (or dockerd) with its unpackers, or of curl, gunzip and tar; the registry's is in neither.
 """
 
 import argparse
@@ -16,7 +16,9 @@ import json
 import os
 import resource
 import shutil
+import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tarfile
@@ -30,10 +32,30 @@ for name, program in ("ENGINE", "sampand"), ("INIT", "init"), ("CLI", "sampan"):
     os.environ.setdefault(f"SAMPAN_{name}", str(BUILT / program))
 sys.path[:0] = [str(HERE), str(HERE.parent / "image")]
 
-from harness import Engine  # noqa: E402  (needs the path above)
+from harness import Connection, Engine  # noqa: E402  (needs the path above)
 from registries import FakeRegistry, error_of, image, pull  # noqa: E402
 
 LAYERS = 6
+
+
+class Docker:
+    """A dockerd, as far as a pull needs it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def pid(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.path)
+            return struct.unpack("3i", s.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+    def request(self, method, path, headers=None):
+        connection = Connection(self.path)
+        connection.request(method, path, headers=headers or {})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body, dict(answer.headers)
 
 
 def layers_of(megabytes):
@@ -99,32 +121,35 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--megabytes", type=int, default=200)
     options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--docker", metavar="SOCKET")
     options.add_argument("--json", type=Path)
     o = options.parse_args()
     one = image(*layers_of(o.megabytes))
     registry = FakeRegistry()
     registry.add(one)
     engine = Engine()
-    of_engine, of_floor = [], []
+    docker = Docker(o.docker) if o.docker else None
+    took = {"engine": [], "floor": [], **({"docker": []} if docker else {})}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         for _ in range(o.rounds):
-            of_floor.append(time_floor(registry.url, one, Path(scratch) / "floor"))
-            of_engine.append(time_engine(engine, registry.host))
+            took["floor"].append(time_floor(registry.url, one, Path(scratch) / "floor"))
+            took["engine"].append(time_engine(engine, registry.host))
+            if docker:
+                took["docker"].append(time_engine(docker, registry.host))
     result = {
         "packed_bytes": sum(len(data) for data in one.packed),
         "plain_bytes": sum(len(data) for data in one.plain),
     }
-    for what, i in ("wall", 0), ("cpu", 1):
-        result[f"floor_{what}_s"] = statistics.median(took[i] for took in of_floor)
-        result[f"engine_{what}_s"] = statistics.median(took[i] for took in of_engine)
-        result[f"{what}_ratio"] = result[f"engine_{what}_s"] / result[f"floor_{what}_s"]
+    for who, rounds in took.items():
+        result[who] = {f"{what}_s": statistics.median(one[i] for one in rounds) for i, what in enumerate(("wall", "cpu"))}
     engine.close()
     registry.close()
     print(f"pull of {LAYERS} layers, {result['plain_bytes'] >> 20} MB ({result['packed_bytes'] >> 20} MB packed), "
           f"medians of {o.rounds}:")
-    for what in "wall", "cpu":
-        print(f"{what:5} engine {result[f'engine_{what}_s']:.2f} s, floor {result[f'floor_{what}_s']:.2f} s, "
-              f"{result[f'{what}_ratio']:.2f}x")
+    for who in took:
+        print(f"{who:7}" + "".join(
+            f" {what} {result[who][f'{what}_s']:6.2f} s {result[who][f'{what}_s'] / result['floor'][f'{what}_s']:5.2f}x"
+            for what in ("wall", "cpu")))
     if o.json:
         o.json.write_text(json.dumps(result, indent=2) + "\n")
 

@@ -28,7 +28,8 @@ static const char help[] =
 	"  --docker-init FILE  what `docker run --init` puts in front of the program\n"
 	"                  (default /usr/bin/docker-init)\n"
 	"  --certs DIR     certificates for registries, HOST[:PORT]/ca.crt, client.cert and\n"
-	"                  client.key below it (default certs.d below the root)\n"
+	"                  client.key below it; may be repeated (default certs.d below the root\n"
+	"                  and /etc/docker/certs.d)\n"
 	"  --registry-mirror URL        ask this first for images of docker.io; may be repeated\n"
 	"  --insecure-registry HOST[:PORT]\n"
 	"                  whose certificate is not checked, or that has none; may be repeated;\n"
@@ -76,8 +77,14 @@ static int parse_registry(struct options *o, int c, const char *word)
 
 	switch (c) {
 	case 'c':
-		r->certs_dir = word;
-		return 0;
+		for (size_t i = 0; i < REGISTRY_CERTS_DIRS_MAX; i++) {
+			if (!r->certs_dirs[i]) {
+				r->certs_dirs[i] = word;
+				return 0;
+			}
+		}
+		log_error("--certs: more than %d directories", REGISTRY_CERTS_DIRS_MAX);
+		return -EINVAL;
 	case 'm':
 		if (!endpoint_is_mirror(word)) {
 			log_error(
@@ -158,9 +165,10 @@ static int parse(int argc, char **argv, struct options *o)
 			return -EINVAL;
 		}
 	}
-	if (!o->registries.certs_dir) {
+	if (!o->registries.certs_dirs[0]) {
 		(void)snprintf(o->certs, sizeof(o->certs), "%s/certs.d", o->paths.root);
-		o->registries.certs_dir = o->certs;
+		o->registries.certs_dirs[0] = o->certs;
+		o->registries.certs_dirs[1] = "/etc/docker/certs.d";
 	}
 	if (!o->tls_dir) {
 		(void)snprintf(o->tls, sizeof(o->tls), "%s/tls", o->paths.root);

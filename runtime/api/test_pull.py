@@ -268,7 +268,7 @@ def test_credentials_go_to_the_token_server_and_login_says_whether_they_are_righ
 @pytest.fixture(scope="module")
 def debian():
     registry = DebianRegistry(tls=True, users={"me": "secret"})
-    engine = Engine("--certs {root}/certs.d")
+    engine = Engine("--certs {root}/none.d --certs {root}/certs.d")
     certs = engine.dir / "root/certs.d" / registry.host
     certs.mkdir(parents=True)
     (certs / "ca.crt").write_bytes(registry.cert.read_bytes())

@@ -54,7 +54,7 @@ static bool ends_with(const char *s, const char *end)
 	return len > strlen(end) && strcmp(s + len - strlen(end), end) == 0;
 }
 
-/* Take one file of certs_dir/HOST: NAME.crt, or NAME.cert with its NAME.key beside it. */
+/* Take one file of a DIR/HOST: NAME.crt, or NAME.cert with its NAME.key beside it. */
 static int take_cert(struct endpoint *ep, int dirfd, const char *dir, const char *name)
 {
 	int n;
@@ -72,26 +72,23 @@ static int take_cert(struct endpoint *ep, int dirfd, const char *dir, const char
 }
 
 /*
- * Read certs_dir/HOST, if there is one.
+ * Read @certs/HOST, if there is one.
  * Returns whether there is, or -errno with @e filled.
  */
-static int read_certs(
-	const struct registry_settings *s, const char *host, struct endpoint *ep, struct err *e)
+static int read_certs(const char *certs, const char *host, struct endpoint *ep, struct err *e)
 {
 	char dir[400];
 	struct dirent *entry;
 	int r = 0;
 	DIR *d;
 
-	if (!s->certs_dir)
-		return 0;
-	if (snprintf(dir, sizeof(dir), "%s/%s", s->certs_dir, host) >= (int)sizeof(dir))
-		return err_set(e, ENAMETOOLONG, "%s/%s: too long", s->certs_dir, host);
+	if (snprintf(dir, sizeof(dir), "%s/%s", certs, host) >= (int)sizeof(dir))
+		return err_set(e, ENAMETOOLONG, "%s/%s: too long", certs, host);
 	d = opendir(dir);
 	if (!d)
 		return errno == ENOENT ? 0 : err_set(e, errno, "%s: %s", dir, strerror(errno));
 	/* The authorities that everybody trusts go on counting, as with Docker. */
-	if (ep->host.ca_file)
+	if (ep->host.ca_file && !ep->host.ca.len)
 		(void)add_file(&ep->host.ca, AT_FDCWD, ep->host.ca_file);
 	while (r == 0 && (entry = readdir(d))) {
 		r = take_cert(ep, dirfd(d), dir, entry->d_name);
@@ -114,18 +111,22 @@ static bool listed_insecure(const struct registry_settings *s, const char *host)
 static int fill(const struct registry_settings *s, const char *host, bool plain,
 	struct endpoint *ret, struct err *e)
 {
-	int r;
+	bool has_certs = false;
 
 	(void)snprintf(ret->base, sizeof(ret->base), "%s://%s", plain ? "http" : "https", host);
 	ret->host.stall_s = s->stall_s;
 	ret->host.ca_file = system_bundle();
-	r = read_certs(s, host, ret, e);
-	if (r < 0) {
-		endpoint_free(ret);
-		return r;
+	for (size_t i = 0; s->certs_dirs[i]; i++) {
+		int r = read_certs(s->certs_dirs[i], host, ret, e);
+
+		if (r < 0) {
+			endpoint_free(ret);
+			return r;
+		}
+		has_certs |= r > 0;
 	}
 	/* A host with certificates of its own is to be checked with them, loopback too. */
-	ret->host.insecure = listed_insecure(s, host) || (r == 0 && transfer_is_loopback(host));
+	ret->host.insecure = listed_insecure(s, host) || (!has_certs && transfer_is_loopback(host));
 	if (plain && !ret->host.insecure) {
 		endpoint_free(ret);
 		return 0;

@@ -11,7 +11,8 @@
 
 /* What the administrator says of registries. Texts are borrowed and outlive all else. */
 struct registry_settings {
-	const char *certs_dir; /* HOST[:PORT]/ca.crt, client.cert, client.key below it; or NULL */
+	/* HOST[:PORT]/ca.crt, client.cert, client.key below each; NULL behind the last */
+	const char *certs_dirs[REGISTRY_CERTS_DIRS_MAX + 1];
 	const char *const *mirrors; /* URLs that are asked first for docker.io */
 	size_t n_mirrors;
 	const char *const *insecure; /* HOST[:PORT] without a certificate that can be checked */

@@ -12,6 +12,9 @@
 #define REGISTRY_HEADER_BYTES 4096
 #define REGISTRY_HEAD_BYTES_MAX (256u << 10)
 
+/* directories of certificates */
+#define REGISTRY_CERTS_DIRS_MAX 4
+
 /* redirects followed for one request */
 #define REGISTRY_REDIRECTS_MAX 10
 
