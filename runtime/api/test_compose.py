@@ -77,9 +77,11 @@ def test_a_stack_comes_up_in_order_and_goes(engine, compose):
     # each has come as far as to say something
     for name, line in (("stack-web-1", b"hello\n"), ("stack-web-2", b"hello\n")):
         wait_for_output(engine, name, line)
-    # it clears each line first, on no terminal too
-    logs = compose("logs", "--no-color").replace("\x1b[2K", "")
-    assert sorted(logs.splitlines()) == ["db-1  | db up", "web-1  | hello", "web-2  | hello"]
+    # it clears each line first, on no terminal too, and pads as it likes
+    logs = compose("logs", "--no-color").replace("\x1b[2K", "").splitlines()
+    assert sorted(line.split() for line in logs) == [
+        ["db-1", "|", "db", "up"], ["web-1", "|", "hello"], ["web-2", "|", "hello"]
+    ]
     assert compose("exec", "-T", "web", "ls", "/data") == "ready\n"
     assert compose("run", "--rm", "-T", "web", "echo", "once") == "once\n"
 
