@@ -39,7 +39,12 @@ ldlibs_of = $(if $(filter runtime/oci,$1),-lseccomp) $(if $(filter runtime/api r
 # The archives that the programs and tests of folder $2 are linked with, in variant $1. For fuzzing it
 # is our own code that is watched; yyjson would take minutes to compile that way.
 archives_of = $(foreach f,$2 $(call libs_of,$2),out/$1/$f.a) \
-	$(if $(call uses_yyjson,$2),out/$(patsubst check/fuzz,check/asan,$1)/yyjson.o)
+	$(if $(call uses_yyjson,$2),out/$(patsubst check/fuzz,check/asan,$1)/yyjson$(call yyjson_kind,$1,$2).o)
+
+# The console's command reads and writes little, and is to be small: yyjson without what makes it fast.
+# (Its fast conversion of fractions alone is 70 kB; the command shows numbers as they came.)
+yyjson_kind = $(if $(and $(filter %/obj,$1),$(filter runtime/cli,$2)),-small)
+YYJSON_SMALL := -Os -fno-asynchronous-unwind-tables -DYYJSON_DISABLE_FAST_FP_CONV=1 -DYYJSON_DISABLE_NON_STANDARD=1
 
 # yyjson has no package in Debian 12; two files need no library.
 YYJSON := out/host/yyjson/src
@@ -51,11 +56,15 @@ $(YYJSON)/yyjson.h: rootfs/sources.lock
 define variant
 out/$1/%.o: %.c $4 | $(YYJSON)/yyjson.h
 	@mkdir -p $$(@D)
-	$$(Q)$2 $(CFLAGS_BASE) -isystem $(YYJSON) -MMD -MP -c -o $$@ $$<
+	$$(Q)$2 $$(OWN_FLAGS) $(CFLAGS_BASE) -isystem $(YYJSON) -MMD -MP -c -o $$@ $$<
 
 out/$1/yyjson.o: $(YYJSON)/yyjson.h $4
 	@mkdir -p $$(@D)
 	$$(Q)$2 -std=gnu17 -w -c -o $$@ $(YYJSON)/yyjson.c
+
+out/$1/yyjson-small.o: $(YYJSON)/yyjson.h $4
+	@mkdir -p $$(@D)
+	$$(Q)$2 $(YYJSON_SMALL) -std=gnu17 -w -c -o $$@ $(YYJSON)/yyjson.c
 
 $(foreach f,$(FOLDERS),$(eval $(call folder_archive,$1,$f,$3)))
 -include $(foreach f,$(FOLDERS),$(wildcard out/$1/$f/*.d))

@@ -16,14 +16,19 @@ $(TARGET_KEYS):
 # musl's gcc is a script, the same for every compiler behind it, so its key tells ccache what it is
 TARGET_CCACHE := $(if $(CCACHE),CCACHE_COMPILERCHECK=string:$$(cat $(OUT)/keys/musl) $(CCACHE))
 
+# C needs no unwinding; a console command is small before it is fast.
+NO_UNWIND := -fno-asynchronous-unwind-tables
 $(eval $(call variant,$(ARCH)/obj,$(TARGET_CCACHE) $(TARGET_CC) $(TARGET_FLAGS),$(OUT)/pkg/musl/bin/$(MUSL)-ar,$(TARGET_KEYS)))
+comma := ,
+$(OUT)/obj/runtime/cli/%.o: OWN_FLAGS := -Os $(NO_UNWIND)
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/init,init,$(TARGET_LINK)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-storage,init/storage,$(TARGET_LINK)))
-$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK),\
+$(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan,runtime/cli,$(TARGET_LINK) \
+	-Wl$(comma)-z$(comma)noseparate-code \
+	$(if $(filter x86_64,$(ARCH)),-Wl$(comma)-z$(comma)pack-relative-relocs),\
 	$(call ldlibs_of,runtime/cli)))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampan-oci,runtime/oci,$(TARGET_LINK),-lseccomp))
 # A few kB: one page holds what other programs spread over four.
-comma := ,
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/docker-init,runtime/docker-init,$(TARGET_LINK) \
 	-Wl$(comma)-z$(comma)noseparate-code))
 $(eval $(call program,$(ARCH)/obj,$(OUT)/bin/sampand,runtime/api,$(TARGET_LINK),\

@@ -1,6 +1,7 @@
 /* Programs beside a container's own: exec. */
 #include "runtime/engine/exec.h"
 
+#include "lib/util/detach_keys.h"
 #include "runtime/api/routes.h"
 #include "runtime/api/session.h"
 #include "runtime/api/shape.h"
@@ -45,7 +46,7 @@ int api_exec_create(struct call *c, struct err *e)
 	yyjson_doc *body = NULL;
 	yyjson_val *config;
 	struct exec *x;
-	unsigned char keys[EXEC_DETACH_KEYS_MAX];
+	unsigned char keys[DETACH_KEYS_MAX];
 	int r = read_body(c, &shape_exec_config, &body, e);
 
 	if (r < 0)
@@ -58,7 +59,7 @@ int api_exec_create(struct call *c, struct err *e)
 	if (r == 0)
 		r = exec_check(c->engine, one, c->params[0], e);
 	if (r == 0) {
-		r = exec_detach_keys(spec_str(config, "DetachKeys"), keys, e);
+		r = detach_keys_parse(spec_str(config, "DetachKeys"), keys, e);
 		r = r < 0 ? r : 0;
 	}
 	if (r == 0)
@@ -219,10 +220,10 @@ static void add_keys(yyjson_mut_doc *doc, yyjson_mut_val *o, const struct exec *
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char text[EXEC_DETACH_KEYS_MAX / 3 * 4 + 5] = "";
-	unsigned char keys[EXEC_DETACH_KEYS_MAX + 2] = {0};
+	char text[DETACH_KEYS_MAX / 3 * 4 + 5] = "";
+	unsigned char keys[DETACH_KEYS_MAX + 2] = {0};
 	struct err ignored = {0};
-	int n = exec_detach_keys(
+	int n = detach_keys_parse(
 		spec_str(yyjson_doc_get_root(x->record), "DetachKeys"), keys, &ignored);
 	char *to = text;
 

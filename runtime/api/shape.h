@@ -55,14 +55,4 @@ extern const struct shape shape_volume;
 extern const struct shape shape_exec_config;
 extern const struct shape shape_exec_start;
 
-/* keys of --detach-keys */
-#define EXEC_DETACH_KEYS_MAX 15
-
-/*
- * Read "ctrl-p,ctrl-q", or "".
- * Returns how many bytes the keys are; -EINVAL with @e filled.
- */
-int exec_detach_keys(
-	const char *text, unsigned char ret[static EXEC_DETACH_KEYS_MAX], struct err *e);
-
 #endif

@@ -1,6 +1,7 @@
 /* The bodies of create and exec as an attacker writes them: any JSON ends as a whole object that
  * another pass leaves as it is, or with one error that names the field. */
 #include "runtime/api/shape.h"
+#include "lib/util/detach_keys.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -46,11 +47,11 @@ static void check(yyjson_val *val, const struct shape *shape)
 static void check_keys(yyjson_val *top)
 {
 	const char *text = yyjson_get_str(yyjson_obj_get(top, "DetachKeys"));
-	unsigned char keys[EXEC_DETACH_KEYS_MAX];
+	unsigned char keys[DETACH_KEYS_MAX];
 	struct err e = {0};
-	int n = text ? exec_detach_keys(text, keys, &e) : 0;
+	int n = text ? detach_keys_parse(text, keys, &e) : 0;
 
-	if (n > EXEC_DETACH_KEYS_MAX || (n < 0) != (e.code > 0))
+	if (n > DETACH_KEYS_MAX || (n < 0) != (e.code > 0))
 		abort();
 }
 

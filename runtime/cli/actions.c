@@ -198,18 +198,6 @@ static int rmi_run(void *options, int argc, char **argv)
 	return status;
 }
 
-static int start_run(void *options, int argc, char **argv)
-{
-	(void)options, (void)argc;
-	return for_each("POST", "/containers/", "/start", &(struct buf){0}, argv + 1);
-}
-
-static int start_service(void *options, int argc, char **argv)
-{
-	(void)options;
-	return services_start(argc, argv);
-}
-
 static int pause_run(void *options, int argc, char **argv)
 {
 	(void)options, (void)argc;
@@ -264,9 +252,6 @@ const struct command cmd_stop = {"stop", "NAME...",
 	sizeof(struct stop), 1, -1, stop_run, stop_service};
 const struct command cmd_restart = {"restart", "NAME...", "stop, then start", OPTIONS(stop_options),
 	sizeof(struct stop), 1, -1, restart_run, restart_service};
-const struct command cmd_start = {"start", "NAME...",
-	"start containers or services; done when they are up", {0}, 0, 1, -1, start_run,
-	start_service};
 const struct command cmd_kill = {"kill", "NAME...", "send containers a signal",
 	OPTIONS(kill_options), sizeof(struct kill), 1, -1, kill_run, NULL};
 const struct command cmd_rm = {"rm", "NAME...", "remove containers", OPTIONS(rm_options),

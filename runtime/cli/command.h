@@ -63,6 +63,7 @@ int command_print_json(yyjson_mut_doc *doc, struct err *e);
 
 extern const struct command cmd_status, cmd_system, cmd_reboot, cmd_poweroff;
 extern const struct command cmd_ps, cmd_images, cmd_inspect, cmd_logs;
+extern const struct command cmd_run, cmd_create, cmd_attach, cmd_exec, cmd_pull, cmd_load;
 extern const struct command cmd_start, cmd_stop, cmd_restart, cmd_kill, cmd_rm, cmd_rmi, cmd_pause,
 	cmd_unpause, cmd_wait, cmd_rename;
 

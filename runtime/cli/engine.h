@@ -33,12 +33,18 @@ int engine_ask(const char *method, const char *target, yyjson_mut_doc *body, yyj
 /* As engine_ask() for an answer that is JSON. Returns the document or NULL. */
 yyjson_doc *engine_get(const char *target, struct err *e);
 
+/* The same, with numbers as they are written, which no field_…() can read. */
+yyjson_doc *engine_get_to_show(const char *target, struct err *e);
+
 /* Send @body as http_send() does and wait for the head; an error's body is read as above. */
 int engine_open(struct http *h, const char *method, const char *target, yyjson_mut_doc *body,
 	bool upgrade, struct err *e);
 
 /* What a head that came says: 0, or -errno with @e from the body of an error. */
 int engine_check(struct http *h, struct err *e);
+
+/* Read the rest of an answer that is JSON; *ret is NULL when there is none. */
+int engine_answer(struct http *h, yyjson_doc **ret, struct err *e);
 
 /* "/containers/ID/json" from three parts; @id is encoded. */
 int engine_target(struct buf *url, const char *before, const char *id, const char *behind);

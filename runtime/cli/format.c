@@ -242,7 +242,7 @@ int format_parse_duration(const char *text, int64_t *ret)
 /* The zone behind a date: "Z", "+02:00", nothing for the machine's. */
 static int zoned(const char *zone, struct tm *tm, int64_t *ret)
 {
-	int hours, minutes, used = 0;
+	int minutes;
 
 	if (zone[0] == '\0') {
 		tm->tm_isdst = -1;
@@ -252,10 +252,12 @@ static int zoned(const char *zone, struct tm *tm, int64_t *ret)
 	*ret = timegm(tm);
 	if (strcmp(zone, "Z") == 0)
 		return 0;
-	if ((zone[0] != '+' && zone[0] != '-') ||
-		sscanf(zone + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 || zone[6])
+	if ((zone[0] != '+' && zone[0] != '-') || strlen(zone) != 6 || zone[3] != ':' ||
+		strspn(zone + 1, "0123456789") != 2 || strspn(zone + 4, "0123456789") != 2)
 		return -EINVAL;
-	*ret -= (zone[0] == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+	minutes =
+		((zone[1] - '0') * 10 + zone[2] - '0') * 60 + (zone[4] - '0') * 10 + zone[5] - '0';
+	*ret -= (zone[0] == '-' ? -1 : 1) * minutes * 60;
 	return 0;
 }
 

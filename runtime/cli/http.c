@@ -244,7 +244,7 @@ int http_head(struct http *h, struct err *e)
 
 bool http_pending(const struct http *h)
 {
-	return h->over || h->in.len > h->consumed;
+	return (h->over && !h->raw) || h->in.len > h->consumed;
 }
 
 static ssize_t read_raw(struct http *h, const char **ret, struct err *e)

@@ -26,6 +26,10 @@ static const struct {
 	enum group group;
 	const struct command *command;
 } commands[] = {
+	{OF_CONTAINERS, &cmd_run},
+	{OF_CONTAINERS, &cmd_create},
+	{OF_CONTAINERS, &cmd_exec},
+	{OF_CONTAINERS, &cmd_attach},
 	{OF_CONTAINERS, &cmd_start},
 	{OF_CONTAINERS, &cmd_stop},
 	{OF_CONTAINERS, &cmd_restart},
@@ -38,6 +42,8 @@ static const struct {
 	{OF_CONTAINERS, &cmd_rename},
 	{OF_CONTAINERS, &cmd_rm},
 	{OF_IMAGES, &cmd_images},
+	{OF_IMAGES, &cmd_pull},
+	{OF_IMAGES, &cmd_load},
 	{OF_IMAGES, &cmd_rmi},
 	{OF_ENGINE, &cmd_inspect},
 	{OF_ENGINE, &cmd_system},

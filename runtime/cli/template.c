@@ -13,8 +13,7 @@
 static int add_json(struct buf *out, yyjson_mut_val *val)
 {
 	size_t len;
-	char *text = val ? yyjson_mut_val_write(val, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &len)
-			 : strdup("null");
+	char *text = val ? yyjson_mut_val_write(val, 0, &len) : strdup("null");
 	int r = text ? buf_add_str(out, text) : -ENOMEM;
 
 	free(text);
