@@ -153,6 +153,13 @@ class Engine:
         assert status == 200, data
         return frames(data)
 
+    def wait_for_output(self, container, line):
+        """Read its standard output as it comes, until it begins with the line."""
+        connection = Connection(self.socket)
+        connection.request("GET", f"/containers/{container}/logs?stdout=1&follow=1")
+        assert connection.getresponse().read(8 + len(line))[8:] == line
+        connection.close()
+
     def run_to_end(self, *command, **more):
         """Returns (exit code, standard output)."""
         container = self.start(*command, **more)

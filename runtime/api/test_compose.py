@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from harness import TIMEOUT, TOP, Connection
+from harness import TIMEOUT, TOP
 
 sys.path.append(str(TOP / "qemu-tests"))
 
@@ -60,15 +60,6 @@ def running(compose):
     return {one["Name"]: one["Health"] for one in map(json.loads, lines) if one["State"] == "running"}
 
 
-def wait_for_output(engine, container, line):
-    """Read its log as it comes until it begins with the line."""
-    connection = Connection(engine.socket)
-    connection.request("GET", f"/containers/{container}/logs?stdout=1&follow=1")
-    answer = connection.getresponse()
-    assert answer.read(8 + len(line))[8:] == line
-    connection.close()
-
-
 def test_a_stack_comes_up_in_order_and_goes(engine, compose):
     compose("up", "-d")
     assert running(compose) == {"stack-db-1": "healthy", "stack-web-1": "", "stack-web-2": ""}
@@ -76,7 +67,7 @@ def test_a_stack_comes_up_in_order_and_goes(engine, compose):
     assert started["stack-db-1"] < min(started["stack-web-1"], started["stack-web-2"])
     # each has come as far as to say something
     for name, line in (("stack-web-1", b"hello\n"), ("stack-web-2", b"hello\n")):
-        wait_for_output(engine, name, line)
+        engine.wait_for_output(name, line)
     # it clears each line first, on no terminal too, and pads as it likes
     logs = compose("logs", "--no-color").replace("\x1b[2K", "").splitlines()
     assert sorted(line.split() for line in logs) == [
@@ -98,7 +89,7 @@ def test_what_is_as_it_should_be_is_left_alone_and_what_changed_is_made_anew(eng
     after = {name: engine.get(f"/containers/{name}/json")["Id"] for name in running(compose)}
     assert after["stack-db-1"] == before["stack-db-1"]
     assert set(after) == set(before) and not set(after.values()) & {scaled["stack-web-1"], scaled["stack-web-2"]}
-    wait_for_output(engine, "stack-web-1", b"hi\n")
+    engine.wait_for_output("stack-web-1", b"hi\n")
 
 
 def test_down_leaves_nothing_but_the_volume_until_that_is_asked_for(engine, compose):

@@ -191,13 +191,11 @@ def test_wait_answers_its_head_at_once_and_the_code_later(engine):
 
 def test_stop_gives_the_program_its_time_then_kills_it(engine):
     container = engine.start("sh", "-c", "trap 'exit 3' TERM; echo ready; while :; do sleep 1; done")
-    while not engine.logs(container):
-        pass
+    engine.wait_for_output(container, b"ready\n")
     engine.post(f"/containers/{container}/stop?t=30")
     assert engine.state(container)["ExitCode"] == 3
     container = engine.start("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done")
-    while not engine.logs(container):
-        pass
+    engine.wait_for_output(container, b"ready\n")
     engine.post(f"/containers/{container}/stop?t=0")
     assert engine.state(container)["ExitCode"] == 137
     status, _, _ = engine.request("POST", f"/containers/{container}/stop")
