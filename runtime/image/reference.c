@@ -14,6 +14,32 @@ static const char *skip_prefix(const char *s, const char *prefix)
 	return strncmp(s, prefix, len) == 0 ? s + len : s;
 }
 
+static bool has_upper(const char *s, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (isupper((unsigned char)s[i]))
+			return true;
+	return false;
+}
+
+/* Whether the first component of @name is taken for a host. Source: distribution/reference. */
+static bool begins_with_domain(const char *name)
+{
+	size_t len = strcspn(name, "/");
+
+	return name[len] == '/' &&
+	       (memchr(name, '.', len) || memchr(name, ':', len) || has_upper(name, len) ||
+		       (len == 9 && strncmp(name, "localhost", 9) == 0));
+}
+
+/* "library/debian" → "debian"; what is deeper keeps it, or it would be another's name. */
+static const char *skip_library(const char *name)
+{
+	const char *rest = skip_prefix(name, "library/");
+
+	return strchr(rest, '/') ? name : rest;
+}
+
 /* What follows the colon of the tag; NULL without one. A colon before the last slash is a port. */
 static const char *find_tag(const char *ref)
 {
@@ -34,15 +60,15 @@ const char *reference_tag(const char *ref)
 
 int reference_shorten(const char *ref, char *out, size_t size)
 {
-	const char *name = ref;
+	const char *name = skip_prefix(skip_prefix(ref, "docker.io/"), "index.docker.io/");
+	const char *domain = name != ref && begins_with_domain(name) ? "docker.io/" : "";
 	int n;
 
 	if (ref[0] == '\0' || strpbrk(ref, " \t\r\n"))
 		return -EINVAL;
-	name = skip_prefix(name, "docker.io/");
-	name = skip_prefix(name, "index.docker.io/");
-	name = skip_prefix(name, "library/");
-	n = snprintf(out, size, "%s%s", name, find_tag(name) || strchr(name, '@') ? "" : ":latest");
+	name = skip_library(name);
+	n = snprintf(out, size, "%s%s%s", domain, name,
+		find_tag(name) || strchr(name, '@') ? "" : ":latest");
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
@@ -122,24 +148,12 @@ static bool take(char *to, size_t size, const char *from, size_t len)
 	return true;
 }
 
-static bool has_upper(const char *s, size_t len)
-{
-	for (size_t i = 0; i < len; i++)
-		if (isupper((unsigned char)s[i]))
-			return true;
-	return false;
-}
-
 /* The domain of @name, if its first component is one. Returns where the path starts. */
 static const char *split_domain(const char *name, struct reference *ret)
 {
 	size_t len = strcspn(name, "/");
-	bool is_domain =
-		name[len] == '/' &&
-		(memchr(name, '.', len) || memchr(name, ':', len) || has_upper(name, len) ||
-			(len == 9 && strncmp(name, "localhost", 9) == 0));
 
-	if (!is_domain || !take(ret->domain, sizeof(ret->domain), name, len)) {
+	if (!begins_with_domain(name) || !take(ret->domain, sizeof(ret->domain), name, len)) {
 		strcpy(ret->domain, "docker.io");
 		return name;
 	}
@@ -199,14 +213,12 @@ int reference_parse(const char *ref, struct reference *ret, struct err *e)
 
 void reference_familiar(const struct reference *ref, char *buf, size_t size)
 {
-	const char *path = ref->path;
-
-	if (strcmp(ref->domain, "docker.io") != 0)
-		(void)snprintf(buf, size, "%s/%s", ref->domain, path);
+	/* Where the path alone would read as another registry's name, the domain stays; Docker
+	 * leaves it out and has two images of one name. */
+	if (strcmp(ref->domain, "docker.io") != 0 || begins_with_domain(ref->path))
+		(void)snprintf(buf, size, "%s/%s", ref->domain, ref->path);
 	else
-		(void)snprintf(buf, size, "%s",
-			strchr(skip_prefix(path, "library/"), '/') ? path
-								   : skip_prefix(path, "library/"));
+		(void)snprintf(buf, size, "%s", skip_library(ref->path));
 }
 
 static const struct {

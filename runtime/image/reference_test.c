@@ -29,6 +29,7 @@ static void test_references_are_shortened_as_docker_shows_them(void **state)
 	expect_short("registry:5000/app", "registry:5000/app:latest");
 	expect_short("registry:5000/app:3", "registry:5000/app:3");
 	expect_short("app@sha256:00", "app@sha256:00");
+	expect_short("docker.io/library/a/b", "library/a/b:latest");
 }
 
 static void expect_parts(
@@ -56,6 +57,18 @@ static void test_a_reference_is_taken_apart_as_docker_does(void **state)
 		"127.0.0.1:5000/a/b_c--d");
 	expect_parts("team/app", "docker.io", "team/app", "", "team/app");
 	expect_parts("docker.io/library/a/b", "docker.io", "library/a/b", "", "library/a/b");
+}
+
+static void test_no_name_is_shortened_to_another_registrys(void **state)
+{
+	(void)state;
+	expect_parts("docker.io/registry.corp/app", "docker.io", "registry.corp/app", "",
+		"docker.io/registry.corp/app");
+	expect_parts("docker.io/localhost/app", "docker.io", "localhost/app", "",
+		"docker.io/localhost/app");
+	expect_short("docker.io/registry.corp/app:1", "docker.io/registry.corp/app:1");
+	expect_short("index.docker.io/registry.corp/app", "docker.io/registry.corp/app:latest");
+	expect_short("registry.corp/app", "registry.corp/app:latest");
 }
 
 static void test_a_reference_against_the_grammar_is_refused_in_dockers_words(void **state)
@@ -133,6 +146,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_references_are_shortened_as_docker_shows_them),
 		cmocka_unit_test(test_a_reference_is_taken_apart_as_docker_does),
+		cmocka_unit_test(test_no_name_is_shortened_to_another_registrys),
 		cmocka_unit_test(test_a_reference_against_the_grammar_is_refused_in_dockers_words),
 		cmocka_unit_test(test_what_is_no_reference_is_refused),
 		cmocka_unit_test(test_platforms_are_known_by_name),
