@@ -109,6 +109,20 @@ def test_ps_logs_stop_and_start(docker):
     docker("rm", "-f", "loop").ok()
 
 
+def test_the_consoles_own_command_is_docker_and_sampan(q35, docker):
+    assert q35.ssh("docker run --rm --network none -m 32m bb cat /sys/fs/cgroup/memory.max").ok() == "33554432"
+    assert q35.ssh("docker run --rm --network none bb sh -c 'exit 7'").status == 7
+    name = q35.ssh("sampan run -d --name here --network none bb sleep 1000").ok()
+    assert docker("ps", "-q", "--no-trunc", "--filter", "name=here").ok() == name
+    assert re.search(r"^\w{12} +here +\d", q35.ssh("sampan stats --no-stream here").ok(), re.M)
+    assert q35.ssh("sampan exec here cat /proc/1/comm").ok() == "sleep"
+    assert q35.ssh("sampan pause here").ok() == "here"
+    assert "(Paused)" in q35.ssh("docker ps").ok()
+    assert q35.ssh("sampan rm -f here").ok() == "here"
+    assert "web: serving" in q35.ssh("sampan logs web").ok()
+    assert q35.ssh("sampan stop nobody").status == 1
+
+
 def test_paused_is_frozen(q35, docker):
     name = run(docker, "-d", "bb", "sleep", "1000").ok()
     docker("pause", name).ok()

@@ -1,10 +1,12 @@
 #include "runtime/cli/command.h"
 
 #include "lib/base/io.h"
+#include "runtime/cli/format.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 const char *command_program = "sampan";
 
@@ -46,6 +48,17 @@ int filters_param(struct buf *url, struct filters *filters)
 	yyjson_mut_doc_free(filters->doc);
 	filters->doc = NULL;
 	return r;
+}
+
+int command_moment(struct buf *url, const char *key, const char *text, struct err *e)
+{
+	char moment[48];
+
+	if (!text)
+		return 0;
+	if (format_moment(text, time(NULL), moment, sizeof(moment)) < 0)
+		return err_set(e, EINVAL, "invalid value for \"%s\": %s is no time", key, text);
+	return url_param(url, key, moment);
 }
 
 int command_print_json(yyjson_mut_doc *doc, struct err *e)

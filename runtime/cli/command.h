@@ -47,6 +47,9 @@ struct filters {
 int option_filter(void *to, const struct option *o, const char *value, struct err *e);
 int filters_param(struct buf *url, struct filters *filters);
 
+/* Add what --since or --until says, or nothing when @text is NULL. Returns 0 or -errno. */
+int command_moment(struct buf *url, const char *key, const char *text, struct err *e);
+
 /* Write a JSON document that is indented as docker's are, and a newline. Returns 0 or -errno. */
 int command_print_json(yyjson_mut_doc *doc, struct err *e);
 
@@ -63,6 +66,7 @@ int command_print_json(yyjson_mut_doc *doc, struct err *e);
 
 extern const struct command cmd_status, cmd_system, cmd_reboot, cmd_poweroff;
 extern const struct command cmd_ps, cmd_images, cmd_inspect, cmd_logs;
+extern const struct command cmd_top, cmd_stats, cmd_events, cmd_info, cmd_version;
 extern const struct command cmd_run, cmd_create, cmd_attach, cmd_exec, cmd_pull, cmd_load;
 extern const struct command cmd_start, cmd_stop, cmd_restart, cmd_kill, cmd_rm, cmd_rmi, cmd_pause,
 	cmd_unpause, cmd_wait, cmd_rename;

@@ -1,11 +1,9 @@
 /* What containers and services have printed. */
 #include "runtime/cli/command.h"
-#include "runtime/cli/format.h"
 #include "runtime/cli/services.h"
 #include "runtime/cli/stream.h"
 
 #include <stdio.h>
-#include <time.h>
 
 struct logs {
 	bool follow, timestamps, details;
@@ -21,17 +19,6 @@ static const struct option logs_options[] = {
 	OPT(0, "until", "TIME", logs, until, option_text, "up to a date"),
 };
 
-static int add_moment(struct buf *url, const char *key, const char *text, struct err *e)
-{
-	char moment[48];
-
-	if (!text)
-		return 0;
-	if (format_moment(text, time(NULL), moment, sizeof(moment)) < 0)
-		return err_set(e, EINVAL, "invalid value for \"%s\": %s is no time", key, text);
-	return url_param(url, key, moment);
-}
-
 static int logs_target(struct buf *url, const struct logs *o, const char *name, struct err *e)
 {
 	int r = engine_target(url, "/containers/", name, "/logs?stdout=1&stderr=1");
@@ -45,8 +32,8 @@ static int logs_target(struct buf *url, const struct logs *o, const char *name, 
 	if (r == 0 && o->tail)
 		r = url_param(url, "tail", o->tail);
 	if (r == 0)
-		r = add_moment(url, "since", o->since, e);
-	return r < 0 ? r : add_moment(url, "until", o->until, e);
+		r = command_moment(url, "since", o->since, e);
+	return r < 0 ? r : command_moment(url, "until", o->until, e);
 }
 
 static int logs_run(void *options, int argc, char **argv)

@@ -1,16 +1,19 @@
 """run, exec and attach: what comes out, what goes in, how it ends."""
 
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
 
 from console import Console
-from harness import SLEEP, TIMEOUT, needs_docker
+from harness import BUSYBOX, SLEEP, TIMEOUT, needs_docker
 
 pytestmark = needs_docker
 RUN = ["run", "--rm", "--network", "none"]
@@ -22,18 +25,17 @@ def console(engine):
 
 
 class Terminal:
-    """A person at a terminal of 30 lines and 100 columns."""
+    """A person at a terminal of 30 lines and 140 columns."""
 
     def __init__(self, console, *words):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            self.size(0, 30, 140)
             os.execve(console.link, ["docker", *words], console.env())
-        self.size(30, 100)
         self.seen = b""
 
-    def size(self, rows, columns):
-        import fcntl, struct, termios  # noqa: E401
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    def size(self, fd, rows, columns):
+        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, text):
         os.write(self.fd, text)
@@ -158,12 +160,23 @@ def test_a_signal_goes_to_the_container(console):
 
 
 def test_a_terminal_is_raw_and_has_the_users_size(console):
-    me = Terminal(console, *RUN, "-it", "bb:1", "sh", "-c", "tty; while read line; do echo \"got $line\"; done; exit 4")
+    me = Terminal(console, *RUN, "-it", "bb:1", "sh", "-c",
+                  "tty; while read line; do echo \"got $line\"; done; exit 4")
     me.see(b"/dev/pts/0\r\n")
     me.type(b"one\r")
     me.see(b"one\r\ngot one\r\n")  # echoed once: by the container's terminal, not by ours
     me.type(b"\x04")
     assert me.end() == 4
+
+
+def test_the_programs_terminal_is_as_large_as_the_users(engine, console):
+    me = Terminal(console, "run", "--rm", "--network", "none", "-it", "-v", f"{BUSYBOX}:/busybox", "bb:1", "sh", "-c",
+                  "trap '/busybox stty size' WINCH; while :; do /busybox stty size; sleep 0.1; done")
+    me.see(b"30 140\r\n")
+    me.size(me.fd, 20, 70)
+    me.see(b"20 70\r\n")
+    me.type(b"\x03")
+    assert me.end() == 130
 
 
 def test_the_keys_let_go_and_attach_comes_back(engine, console):
