@@ -17,8 +17,8 @@ static inline void engine_mut_doc_free(yyjson_mut_doc **doc)
 	yyjson_mut_doc_free(*doc);
 }
 
-#define AUTO_DOC __attribute__((cleanup(engine_doc_free)))
-#define AUTO_MUT_DOC __attribute__((cleanup(engine_mut_doc_free)))
+#define AUTO_DOC __attribute__((cleanup(engine_doc_free), unused))
+#define AUTO_MUT_DOC __attribute__((cleanup(engine_mut_doc_free), unused))
 
 /*
  * Ask, and wait for the whole answer.

@@ -144,7 +144,7 @@ static int add_attributes(struct buf *out, yyjson_val *attributes)
 		return 0;
 	yyjson_obj_foreach (attributes, i, n, key, value)
 		keys[i] = key;
-	qsort(keys, count, sizeof(*keys), by_key);
+	qsort(keys, count, sizeof(yyjson_val *), by_key);
 	for (i = 0; i < count && r == 0; i++)
 		r = buf_printf(out, "%s%s=%s", i ? ", " : " (", yyjson_get_str(keys[i]),
 			field_text(attributes, yyjson_get_str(keys[i])));
