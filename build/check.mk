@@ -38,7 +38,7 @@ $(CHECK)/python/init.ok: $(CHECK)/asan/bin/init $(CHECK)/asan/bin/sampan
 
 # the engine for its own tests, with that init and the runtime that was built
 $(eval $(call program,check/asan,$(CHECK)/asan/bin/sampand,runtime/api,$(CLANG) $(ASAN_FLAGS),$(call ldlibs_of,runtime/api)))
-$(CHECK)/python/runtime/api.ok: $(addprefix $(CHECK)/asan/bin/,init sampan sampand) \
+$(CHECK)/python/runtime/api.ok $(CHECK)/python/runtime/cli.ok: $(addprefix $(CHECK)/asan/bin/,init sampan sampand) \
 	$(wildcard out/$(HOST_ARCH)/bin/sampan-oci)
 
 # Runs one check, prints one line, and its output only when it fails.

@@ -8,11 +8,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
+
+# a machine without a docker client gets the one of rootfs/sources.lock
+if not shutil.which("docker"):
+    sys.path.append(str(Path(__file__).resolve().parents[2] / "qemu-tests"))
+    from dockercli import client
+
+    os.environ["PATH"] += f":{client() / 'usr/bin'}"
 
 from imagefiles import digest_of, encode, entry, folder, symlink, tar
 
