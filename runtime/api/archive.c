@@ -177,9 +177,9 @@ int api_archive_get(struct call *c, struct err *e)
 		fd_close(&found->fd);
 	}
 	if (c->conn->answer != HTTP_ANSWER_NONE) {
+		container_tell(c->engine, f.c, "archive-path", NULL);
 		end_archive(c, r);
 		r = 0;
-		container_tell(c->engine, f.c, "archive-path", NULL);
 	}
 	free(found);
 	close_files(&f);
@@ -238,9 +238,10 @@ int api_container_export(struct call *c, struct err *e)
 	r = http_stream_begin(c->conn, 200, "application/octet-stream");
 	if (r == 0)
 		r = files_archive_all(&f, &w, e);
-	end_archive(c, r);
+	/* before the client has the end of it, so that it finds the event */
 	if (r == 0)
 		container_tell(c->engine, f.c, "export", NULL);
+	end_archive(c, r);
 	close_files(&f);
 	return 0;
 }

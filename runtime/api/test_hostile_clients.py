@@ -147,6 +147,10 @@ def test_connections_beyond_the_limit_are_told_and_leave_room_again(engine):
 def test_two_thousand_connections_one_after_the_other(engine):
     for _ in range(2000):
         connect(engine).close()
+    # the last in the row, and served
+    with connect(engine) as sock:
+        sock.sendall(b"GET /_ping HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_those_who_stop_in_the_middle_are_dropped(slow):

@@ -65,19 +65,25 @@ int engine_open(struct http *h, const char *method, const char *target, yyjson_m
 	return r < 0 ? r : engine_check(h, e);
 }
 
-static int read_answer(struct http *h, yyjson_read_flag flags, yyjson_doc **ret, struct err *e)
+static int read_answer(struct http *h, yyjson_doc **ret, struct err *e)
 {
 	AUTO_BUF struct buf answer = {0};
 	int r = read_whole(h, &answer, e);
 
 	if (r < 0 || !ret || answer.len == 0)
 		return r;
-	*ret = yyjson_read(answer.v, answer.len, flags);
+	*ret = yyjson_read(answer.v, answer.len, 0);
 	return *ret ? 0 : err_set(e, EPROTO, "the engine's answer is no JSON");
 }
 
-static int ask(const char *method, const char *target, yyjson_mut_doc *body, yyjson_read_flag flags,
-	yyjson_doc **ret, struct err *e)
+int engine_answer(struct http *h, yyjson_doc **ret, struct err *e)
+{
+	*ret = NULL;
+	return read_answer(h, ret, e);
+}
+
+int engine_ask(const char *method, const char *target, yyjson_mut_doc *body, yyjson_doc **ret,
+	struct err *e)
 {
 	AUTO_HTTP struct http h = HTTP_NONE;
 	int r = engine_open(&h, method, target, body, false, e);
@@ -85,40 +91,18 @@ static int ask(const char *method, const char *target, yyjson_mut_doc *body, yyj
 	if (ret)
 		*ret = NULL;
 	if (r == 0)
-		r = read_answer(&h, flags, ret, e);
+		r = read_answer(&h, ret, e);
 	return r < 0 ? r : (int)h.status;
-}
-
-int engine_answer(struct http *h, yyjson_doc **ret, struct err *e)
-{
-	*ret = NULL;
-	return read_answer(h, 0, ret, e);
-}
-
-int engine_ask(const char *method, const char *target, yyjson_mut_doc *body, yyjson_doc **ret,
-	struct err *e)
-{
-	return ask(method, target, body, 0, ret, e);
-}
-
-static yyjson_doc *get(const char *target, yyjson_read_flag flags, struct err *e)
-{
-	yyjson_doc *doc = NULL;
-	int r = ask("GET", target, NULL, flags, &doc, e);
-
-	if (r >= 0 && !doc)
-		(void)err_set(e, EPROTO, "the engine's answer is empty");
-	return doc;
 }
 
 yyjson_doc *engine_get(const char *target, struct err *e)
 {
-	return get(target, 0, e);
-}
+	yyjson_doc *doc = NULL;
+	int r = engine_ask("GET", target, NULL, &doc, e);
 
-yyjson_doc *engine_get_to_show(const char *target, struct err *e)
-{
-	return get(target, YYJSON_READ_NUMBER_AS_RAW, e);
+	if (r >= 0 && !doc)
+		(void)err_set(e, EPROTO, "the engine's answer is empty");
+	return doc;
 }
 
 int engine_target(struct buf *url, const char *before, const char *id, const char *behind)

@@ -33,9 +33,6 @@ int engine_ask(const char *method, const char *target, yyjson_mut_doc *body, yyj
 /* As engine_ask() for an answer that is JSON. Returns the document or NULL. */
 yyjson_doc *engine_get(const char *target, struct err *e);
 
-/* The same, with numbers as they are written, which no field_…() can read. */
-yyjson_doc *engine_get_to_show(const char *target, struct err *e);
-
 /* Send @body as http_send() does and wait for the head; an error's body is read as above. */
 int engine_open(struct http *h, const char *method, const char *target, yyjson_mut_doc *body,
 	bool upgrade, struct err *e);

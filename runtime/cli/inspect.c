@@ -44,7 +44,7 @@ static yyjson_doc *find(const struct inspect *o, const char *name, struct err *e
 		r = engine_target(&url, kinds[i].before, name, kinds[i].behind);
 		if (r == 0 && o->size && i == 0)
 			r = url_param(&url, "size", "1");
-		doc = r == 0 ? engine_get_to_show(url.v, e) : NULL;
+		doc = r == 0 ? engine_get(url.v, e) : NULL;
 		if (doc || e->code != ENOENT)
 			return doc;
 	}

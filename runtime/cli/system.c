@@ -18,7 +18,7 @@ static int show(const char *target, const char *format, const char *text)
 	AUTO_BUF struct buf out = {0};
 	struct err e = {0};
 
-	doc = engine_get_to_show(target, &e);
+	doc = engine_get(target, &e);
 	if (!doc)
 		return command_fail(&e);
 	copy = yyjson_doc_mut_copy(doc, NULL);
