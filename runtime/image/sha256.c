@@ -107,6 +107,9 @@ void sha256_update(struct sha256 *s, const void *buf, size_t len)
 	const unsigned char *at = buf;
 	size_t had = s->len % SHA256_BLOCK_BYTES;
 
+	/* then @buf may be NULL */
+	if (len == 0)
+		return;
 	s->len += len;
 	if (had) {
 		size_t more = SHA256_BLOCK_BYTES - had < len ? SHA256_BLOCK_BYTES - had : len;
