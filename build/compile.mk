@@ -42,7 +42,7 @@ archives_of = $(foreach f,$2 $(call libs_of,$2),out/$1/$f.a) \
 	$(if $(call uses_yyjson,$2),out/$(patsubst check/fuzz,check/asan,$1)/yyjson$(call yyjson_kind,$1,$2).o)
 
 # The console's command reads and writes little, and is to be small: yyjson without what makes it fast.
-# (Its fast conversion of fractions alone is 70 kB; the command shows numbers as they came.)
+# (Its fast conversion of fractions alone is 70 kB.)
 yyjson_kind = $(if $(and $(filter %/obj,$1),$(filter runtime/cli,$2)),-small)
 YYJSON_SMALL := -Os -fno-asynchronous-unwind-tables -DYYJSON_DISABLE_FAST_FP_CONV=1 -DYYJSON_DISABLE_NON_STANDARD=1
 

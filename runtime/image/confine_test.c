@@ -193,9 +193,10 @@ static void test_it_ends_with_who_started_it(void **state)
 			if (confine_to_directory(fd, &e) < 0)
 				_exit(NOT_CONFINED);
 			(void)!write(ready[1], "", 1);
-			/* Holds the other end of the pipe until it is killed. */
+			/* Holds the other end of the pipe, in which nothing comes, until it is
+			 * killed. */
 			for (;;)
-				(void)usleep(100000);
+				(void)!read(ends[0], &byte, 1);
 		}
 		(void)!read(ready[0], &byte, 1);
 		_exit(0);
