@@ -6,6 +6,7 @@
 #include "runtime/api/shape.h"
 #include "runtime/api/summaries.h"
 
+#include "lib/util/duration.h"
 #include "runtime/engine/health.h"
 #include "runtime/engine/spec.h"
 
@@ -81,46 +82,12 @@ int api_container_create(struct call *c, struct err *e)
 	return call_reply(c, 201, answer, e);
 }
 
-/* "About a minute", "3 hours": how docker ps words a time. */
-static void human_duration(int64_t seconds, char *buf, size_t size)
-{
-	static const struct {
-		int64_t below, unit;
-		const char *words;
-	} steps[] = {
-		{1, 0, "Less than a second"},
-		{2, 0, "1 second"},
-		{60, 1, "%lld seconds"},
-		{120, 0, "About a minute"},
-		{3600, 60, "%lld minutes"},
-		{5400, 0, "About an hour"},
-		{172800, 3600, "%lld hours"},
-		{1209600, 86400, "%lld days"},
-		{5184000, 604800, "%lld weeks"},
-		{63072000, 2592000, "%lld months"},
-		{INT64_MAX, 31536000, "%lld years"},
-	};
-	size_t i = 0;
-
-	while (seconds >= steps[i].below)
-		i++;
-	if (steps[i].unit == 0)
-		(void)snprintf(buf, size, "%s", steps[i].words);
-	else if (steps[i].unit == 3600) /* rounded */
-		(void)snprintf(buf, size, "%lld hours", (long long)(seconds + 1800) / 3600);
-	else {
-		const char *name = strchr(steps[i].words, ' ');
-
-		(void)snprintf(buf, size, "%lld%s", (long long)(seconds / steps[i].unit), name);
-	}
-}
-
 static void status_text(const struct container_state *s, const char *health, char *buf, size_t size)
 {
 	int64_t now = realtime_ns();
 	char since[64];
 
-	human_duration((now - (container_runs(s) ? s->started_ns : s->finished_ns)) / 1000000000,
+	duration_in_words((now - (container_runs(s) ? s->started_ns : s->finished_ns)) / 1000000000,
 		since, sizeof(since));
 	if (s->status == CONTAINER_CREATED)
 		(void)snprintf(buf, size, "Created");

@@ -10,9 +10,6 @@
 /* Write a duration as one or two units: "0s", "42s", "3m 5s", "2h 10m", "3d 4h". */
 void format_duration(uint64_t ms, char *buf, size_t size);
 
-/* As docker's lists do: "Less than a second", "About an hour", "3 weeks". */
-void format_human_duration(int64_t seconds, char *buf, size_t size);
-
 /* "13.3kB", "4.27MB": units of 1000 and @digits of precision. */
 void format_size(double bytes, int digits, char *buf, size_t size);
 

@@ -1,3 +1,4 @@
+#include "lib/util/duration.h"
 #include "runtime/cli/format.h"
 #include "runtime/cli/stream.h"
 #include "runtime/cli/template.h"
@@ -40,7 +41,7 @@ static void durations_read_as_dockers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		format_human_duration(cases[i].seconds, text, sizeof(text));
+		duration_in_words(cases[i].seconds, text, sizeof(text));
 		assert_string_equal(text, cases[i].text);
 	}
 }

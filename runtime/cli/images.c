@@ -1,4 +1,5 @@
 /* The list of images. */
+#include "lib/util/duration.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/format.h"
 #include "runtime/cli/template.h"
@@ -61,7 +62,7 @@ static void add_row(struct lister *l, yyjson_val *image, const char *repository,
 	(void)yyjson_mut_obj_add_str(l->doc, row, "Containers", "N/A");
 	format_time(created, text, sizeof(text));
 	add_text(l, row, "CreatedAt", text);
-	format_human_duration(time(NULL) - created, text, sizeof(text) - 4);
+	duration_in_words(time(NULL) - created, text, sizeof(text) - 4);
 	strcat(text, " ago");
 	add_text(l, row, "CreatedSince", created > 0 ? text : "N/A");
 	add_text(l, row, "Digest", digest);

@@ -1,4 +1,5 @@
 /* The list of containers. */
+#include "lib/util/duration.h"
 #include "runtime/cli/command.h"
 #include "runtime/cli/format.h"
 #include "runtime/cli/template.h"
@@ -210,7 +211,7 @@ static void put_running_for(struct buf *b, yyjson_val *c, bool trunc)
 	char text[64];
 
 	(void)trunc;
-	format_human_duration(time(NULL) - field_int(c, "Created"), text, sizeof(text));
+	duration_in_words(time(NULL) - field_int(c, "Created"), text, sizeof(text));
 	(void)buf_printf(b, "%s ago", text);
 }
 
